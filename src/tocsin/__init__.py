@@ -1,0 +1,5 @@
+"""Tocsin: incident detection and response for Kubernetes clusters."""
+
+__all__ = ["__version__"]
+
+__version__ = "0.1.0"

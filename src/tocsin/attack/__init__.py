@@ -1,0 +1,1 @@
+"""MITRE ATT&CK(R) as data: what technique ids mean."""

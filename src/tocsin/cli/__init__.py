@@ -1,0 +1,24 @@
+"""The command line: one module per command."""
+
+import sys
+
+import typer
+
+from tocsin.model.errors import TocsinError
+
+app = typer.Typer(
+    name="tocsin",
+    help="The alarm bell for Kubernetes clusters: detect attacks in audit events.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def main() -> None:
+    """Run the command line; what a user can put right is one sentence and exit code 2."""
+    try:
+        app()
+    except TocsinError as error:
+        print(f"tocsin: {error}", file=sys.stderr)
+        sys.exit(2)

@@ -1,0 +1,80 @@
+"""Evaluate all rules on batches of events.
+
+`match` is stateless and pure: an event and its rules give hits. Alerts are built for hits
+only, and the stages of one request within a batch are folded into one alert per rule; the
+store folds those that arrive later.
+"""
+
+from collections.abc import Callable, Sequence
+
+from tocsin.detect.audit_ids import RULE as AUDIT_ID_REUSED
+from tocsin.detect.audit_ids import AuditIds
+from tocsin.detect.build import AlertBuilder, Redact
+from tocsin.model.alert import Alert
+from tocsin.model.event import NO_OBJECT, AuditEvent
+from tocsin.rules.dispatch import DispatchStats, RuleSet
+from tocsin.rules.ir import Rule
+from tocsin.rules.schema import Schema
+
+
+class Engine:
+    """A rule set in use; replacing the rules keeps everything else."""
+
+    def __init__(self, rules: Sequence[Rule], schema: Schema, redact: Redact) -> None:
+        self._schema = schema
+        self._rules = RuleSet(rules, schema)
+        self._builder = AlertBuilder(schema, redact)
+        self._audit_ids = AuditIds()
+
+    @property
+    def rules(self) -> tuple[Rule, ...]:
+        """The rules in force."""
+        return self._rules.rules
+
+    @property
+    def stats(self) -> DispatchStats:
+        """What the rule index did since the rules were loaded."""
+        return self._rules.stats
+
+    def replace_rules(self, rules: Sequence[Rule]) -> None:
+        """Put other rules in force, from the next event on."""
+        self._rules = RuleSet(rules, self._schema)
+
+    def match(self, event: AuditEvent) -> Sequence[int]:
+        """Return the indices of the rules that match an event."""
+        ref = event.object_ref or NO_OBJECT
+        return self._rules.match(event, (event.verb, ref.resource, ref.subresource))
+
+    def evaluate(
+        self, events: Sequence[AuditEvent], raw: Callable[[int], bytes], cluster: str
+    ) -> list[Alert]:
+        """Return the alerts of a batch, in the order of their first events.
+
+        Args:
+            events: the events, in the order of arrival.
+            raw: returns the exact bytes of the event at an index.
+            cluster: where the events come from.
+        """
+        alerts: dict[str, Alert] = {}
+        match, reused = self.match, self._audit_ids.reused
+        for index, event in enumerate(events):
+            for hit in match(event):
+                self._add(alerts, self._rules.rules[hit], event, raw(index), cluster)
+            if reused(cluster, event):
+                self._add(alerts, AUDIT_ID_REUSED, event, raw(index), cluster)
+        return list(alerts.values())
+
+    def _add(
+        self, alerts: dict[str, Alert], rule: Rule, event: AuditEvent, raw: bytes, cluster: str
+    ) -> None:
+        alert = self._builder.build(rule, event, raw, cluster)
+        known = alerts.setdefault(alert.id, alert)
+        if known is not alert:
+            fold(known, alert)
+
+
+def fold(alert: Alert, later: Alert) -> None:
+    """Add to an alert what a further stage of the same request says."""
+    alert.evidence.extend(d for d in later.evidence if d not in alert.evidence)
+    alert.first_seen = min(alert.first_seen, later.first_seen)
+    alert.last_seen = max(alert.last_seen, later.last_seen)

@@ -1,0 +1,1 @@
+"""Rule languages: source text in, `rules.ir` out; nothing else."""

@@ -1,0 +1,260 @@
+"""Serve the webhook over TLS, and keep hostile connections from using it up.
+
+uvicorn speaks HTTP; this module adds what it leaves out: caps on connections (in all and per
+address, counted from the accept, not from the end of the handshake), deadlines for handshake
+and request head, and the client's certificate in the ASGI scope (its TLS extension).
+"""
+
+import asyncio
+import contextlib
+import functools
+import logging
+import socket
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+
+import uvicorn
+from typing_extensions import override
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
+
+from tocsin.ingest.metrics import IngestMetrics
+from tocsin.ingest.tls import ServerTls, peer_certificate
+from tocsin.ingest.webhook import Webhook, WebhookSettings
+from tocsin.model.errors import TocsinError
+
+log = logging.getLogger(__name__)
+
+# API servers wait in the kernel's queue while the process restarts.
+_BACKLOG = 2048
+_MAX_HEAD_BYTES = 64 * 1024
+_CLOSE_SECONDS = 2
+_ACCEPT_PAUSE = 0.1
+
+
+class Connection(HttpToolsProtocol):
+    """One sender's connection, after the TLS handshake."""
+
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        server_state: ServerState,
+        head_timeout: float,
+        on_lost: Callable[[], None],
+    ) -> None:
+        """Cut the connection when a request's head takes longer than `head_timeout`."""
+        super().__init__(config, server_state, app_state={})
+        self._head_timeout = head_timeout
+        self._on_lost = on_lost
+        self._head_deadline: asyncio.TimerHandle | None = None
+        self._head_bytes = 0
+        self._certificates: list[str] = []
+
+    @override
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Note who is there, and wait for the first request."""
+        super().connection_made(transport)
+        certificate = peer_certificate(transport)
+        self._certificates = [certificate] if certificate else []
+        self._expect_head()
+
+    @override
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tell uvicorn and the listener."""
+        self._head_complete()
+        super().connection_lost(exc)
+        self._on_lost()
+
+    @override
+    def data_received(self, data: bytes) -> None:
+        """Parse `data`; whatever arrives between two requests starts the next one's clock."""
+        between_requests = self.cycle is None or self.cycle.response_complete
+        if between_requests and self._head_deadline is None:
+            self._expect_head()
+        super().data_received(data)
+        if self._head_deadline is not None:
+            self._head_bytes += len(data)
+            if self._head_bytes > _MAX_HEAD_BYTES:
+                self._cut()
+
+    @override
+    def on_message_begin(self) -> None:
+        """Start the scope of a request."""
+        super().on_message_begin()
+        self.scope["extensions"] = {"tls": {"client_cert_chain": self._certificates}}
+
+    @override
+    def on_headers_complete(self) -> None:
+        """Hand the request to the application, which times the body."""
+        self._head_complete()
+        super().on_headers_complete()
+
+    def _expect_head(self) -> None:
+        self._head_bytes = 0
+        self._head_deadline = self.loop.call_later(self._head_timeout, self._cut)
+
+    def _head_complete(self) -> None:
+        if self._head_deadline is not None:
+            self._head_deadline.cancel()
+            self._head_deadline = None
+
+    def _cut(self) -> None:
+        self.transport.abort()
+
+
+class Listener:
+    """Accept connections, within the caps, and take them through the TLS handshake."""
+
+    def __init__(
+        self, sockets: Sequence[socket.socket], tls: ServerTls, app: Webhook, metrics: IngestMetrics
+    ) -> None:
+        """Listen on `sockets`, which are bound and listening; close() closes them."""
+        self._sockets = sockets
+        self._tls = tls
+        self._app = app
+        self._metrics = metrics
+        self._open: Counter[str] = Counter()
+        self._accepting: list[asyncio.Task[None]] = []
+        self._handshakes: set[asyncio.Task[None]] = set()
+
+    def start(self, config: uvicorn.Config, server_state: ServerState) -> None:
+        """Begin to accept; uvicorn's state keeps the list of connections."""
+        connection = functools.partial(
+            Connection, config, server_state, self._app.settings.head_timeout
+        )
+        self._accepting = [
+            asyncio.create_task(self._accept(sock, connection)) for sock in self._sockets
+        ]
+
+    async def close(self) -> None:
+        """Accept no more, and give up the handshakes that are not through."""
+        stopping = [*self._accepting, *self._handshakes]
+        for task in stopping:
+            task.cancel()
+        await asyncio.gather(*stopping, return_exceptions=True)
+        for sock in self._sockets:
+            sock.close()
+
+    async def _accept(
+        self, listening: socket.socket, connection: Callable[[Callable[[], None]], Connection]
+    ) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                sock, address = await loop.sock_accept(listening)
+            except OSError as error:
+                # Out of file descriptors, or the client is gone already: go on.
+                log.warning("accept failed: %s", error)
+                await asyncio.sleep(_ACCEPT_PAUSE)
+                continue
+            if self._is_full(address[0]):
+                self._metrics.refused.labels("connections").inc()
+                sock.close()
+            else:
+                self._open[address[0]] += 1
+                on_lost = functools.partial(self._leave, address[0])
+                task = loop.create_task(
+                    self._handshake(sock, functools.partial(connection, on_lost), on_lost)
+                )
+                self._handshakes.add(task)
+                task.add_done_callback(self._handshakes.discard)
+            # A flood of connections must not keep the loop from everything else.
+            await asyncio.sleep(0)
+
+    async def _handshake(
+        self, sock: socket.socket, connection: Callable[[], Connection], on_lost: Callable[[], None]
+    ) -> None:
+        settings = self._app.settings
+        context = self._tls.context(certificate_required=not self._app.senders.uses_tokens)
+        try:
+            await asyncio.get_running_loop().connect_accepted_socket(
+                connection,
+                sock,
+                ssl=context,
+                ssl_handshake_timeout=settings.handshake_timeout,
+                ssl_shutdown_timeout=_CLOSE_SECONDS,
+            )
+        except OSError as error:
+            log.debug("TLS handshake failed: %s", error)
+            self._metrics.refused.labels("tls").inc()
+            on_lost()
+
+    def _is_full(self, host: str) -> bool:
+        settings = self._app.settings
+        total = self._open.total()
+        return total >= settings.max_connections or self._open[host] >= settings.max_per_address
+
+    def _leave(self, host: str) -> None:
+        self._open[host] -= 1
+        if not self._open[host]:
+            del self._open[host]
+
+
+class WebhookServer(uvicorn.Server):
+    """uvicorn behind our own listener; signals belong to whoever runs the event loop."""
+
+    def __init__(self, config: uvicorn.Config, listener: Listener) -> None:
+        """Serve what `listener` accepts, once `serve()` is awaited."""
+        super().__init__(config)
+        self._listener = listener
+
+    @override
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave the signal handlers alone; set `should_exit` to stop."""
+        yield
+
+    @override
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to accept; the sockets were given to the listener."""
+        self.servers = []
+        self._listener.start(self.config, self.server_state)
+        self.started = True
+
+    @override
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop accepting, let requests in flight finish, close."""
+        await self._listener.close()
+        await super().shutdown()
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Return a listening socket; port 0 takes a free one."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=_BACKLOG)
+    except OSError as error:
+        msg = f"cannot listen on {host} port {port}: {error.strerror}"
+        raise TocsinError(msg) from error
+
+
+def serve_webhook(
+    app: Webhook,
+    settings: WebhookSettings,
+    metrics: IngestMetrics,
+    sockets: Sequence[socket.socket] | None = None,
+) -> WebhookServer:
+    """Return the server for `app`, listening already; `await server.serve()` runs it.
+
+    Connections wait in the kernel until then. To stop, set `server.should_exit`: it accepts no
+    more, finishes what is in flight within `shutdown_timeout` and returns. `sockets` come from
+    a supervisor that keeps them open over a restart.
+    """
+    tls = ServerTls(settings.tls)
+    if sockets is None:
+        sockets = [listen(settings.host, settings.port)]
+    for sock in sockets:
+        sock.setblocking(False)  # noqa: FBT003 (the standard library's signature)
+    config = uvicorn.Config(
+        app,
+        http="httptools",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        timeout_keep_alive=settings.idle_timeout,
+        timeout_graceful_shutdown=settings.shutdown_timeout,
+    )
+    return WebhookServer(config, Listener(sockets, tls, app, metrics))

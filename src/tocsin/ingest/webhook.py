@@ -1,0 +1,174 @@
+"""The webhook: an ASGI application that takes audit events and answers 200 when they are durable.
+
+A post is authenticated by its head, read within limits, and handed to the spool unparsed. Any
+path takes posts, and nothing answers 3xx: an API server follows a redirect with an empty GET and
+takes that one's 200 for delivery. What cannot be stored now gets 503 with Retry-After, which
+makes the API server hold the batch for minutes.
+"""
+
+import asyncio
+import re
+import time
+from datetime import UTC, datetime
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from tocsin.ingest import refusals
+from tocsin.ingest.body import MIB, Body
+from tocsin.ingest.load import Load
+from tocsin.ingest.metrics import IngestMetrics
+from tocsin.ingest.refusals import Refusal, RefusedError
+from tocsin.ingest.senders import Sender, Senders
+from tocsin.ingest.spool import PostMeta, SpoolUnavailable, SpoolWriter
+from tocsin.ingest.tls import TlsSettings
+
+# RFC 1123: what a node may be called.
+_NODE_NAME = re.compile(r"[a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?")
+
+
+class WebhookSettings(msgspec.Struct, frozen=True):
+    """Where the webhook listens and what it accepts. Times are in seconds, sizes in bytes."""
+
+    tls: TlsSettings
+    host: str = "127.0.0.1"
+    port: int = 8080
+    gzip: bool = False
+    # The API-server flags that Tocsin generates allow batches of 200 events of 8 MiB.
+    max_body: int = 200 * 8 * MIB
+    # API servers give up after 30 seconds.
+    body_timeout: float = 30
+    max_posts: int = 64
+    max_buffered: int = 64 * MIB
+    max_connections: int = 1024
+    max_per_address: int = 256
+    handshake_timeout: float = 5
+    head_timeout: float = 5
+    # Longer than the pause between two batches, so that none meets a closing connection.
+    idle_timeout: int = 75
+    shutdown_timeout: int = 4
+
+
+class Webhook:
+    """The ASGI application. `senders` may be replaced at any time; the next request sees it."""
+
+    def __init__(
+        self,
+        spool: SpoolWriter,
+        senders: Senders,
+        settings: WebhookSettings,
+        metrics: IngestMetrics,
+    ) -> None:
+        """Store what `senders` post in `spool`."""
+        self.senders = senders
+        self.settings = settings
+        self._spool = spool
+        self._metrics = metrics
+        self._load = Load(settings.max_posts, settings.max_buffered)
+        metrics.in_flight.set_function(lambda: self._load.posts)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        request = Request(scope, receive)
+        try:
+            sender, node = self._admit(request)
+        except RefusedError as refused:
+            response = self._refuse(refused.refusal)
+        else:
+            response = await self._take(request, sender, node)
+        await response(scope, receive, send)
+
+    def _admit(self, request: Request) -> tuple[Sender, str | None]:
+        """Return who posts and for which node; nothing of the body has been read yet."""
+        if request.method != "POST":
+            raise RefusedError(refusals.METHOD)
+        certificates = request.scope["extensions"]["tls"]["client_cert_chain"]
+        sender = self.senders.identify(
+            certificates[0] if certificates else None,
+            request.headers.get("Authorization"),
+            datetime.now(UTC),
+        )
+        if sender is None:
+            raise RefusedError(refusals.CREDENTIAL)
+        cluster, node = _read_path(request.scope["path"])
+        if cluster not in (None, sender.cluster):
+            raise RefusedError(refusals.CLUSTER)
+        return sender, node
+
+    async def _take(self, request: Request, sender: Sender, node: str | None) -> Response:
+        """Store the post of a known sender."""
+        host = request.client.host if request.client else "unknown"
+        meta = PostMeta(
+            cluster=sender.cluster,
+            node=node,
+            peer=f"{host} {sender.credential}",
+            source="webhook",
+            received=time.time_ns() // 1000,
+        )
+        body = Body(request.receive, self.settings.max_body)
+        try:
+            await self._store(request, body, meta)
+        except RefusedError as refused:
+            refusal = refused.refusal
+        except SpoolUnavailable:
+            refusal = refusals.UNAVAILABLE
+        else:
+            self._metrics.posts.labels(sender.cluster, "accepted").inc()
+            return Response()
+        if not refusal.closes:
+            refusal = await self._drain(body) or refusal
+        self._metrics.posts.labels(sender.cluster, refusal.reason).inc()
+        return self._refuse(refusal)
+
+    async def _store(self, request: Request, body: Body, meta: PostMeta) -> None:
+        """Return when the whole body is durable; RefusedError or SpoolUnavailable if it is not."""
+        gzip = self._expects_gzip(request)
+        with self._load.post() as share:
+            upload = self._spool.upload(meta)
+            try:
+                async with asyncio.timeout(self.settings.body_timeout):
+                    async for piece in body.pieces(gzip=gzip):
+                        share.add(len(piece))
+                        await asyncio.wrap_future(upload.write(piece))
+                with self._metrics.ack_seconds.time():
+                    await asyncio.wrap_future(upload.commit())
+            except TimeoutError as error:
+                raise RefusedError(refusals.SLOW) from error
+            finally:
+                upload.abort()
+        self._metrics.bytes.labels(meta.cluster, meta.source).inc(share.length)
+
+    async def _drain(self, body: Body) -> Refusal | None:
+        """Let the sender finish, so that it reads the answer; return a refusal if it does not."""
+        try:
+            async with asyncio.timeout(self.settings.body_timeout):
+                await body.drain()
+        except TimeoutError:
+            return refusals.SLOW
+        except RefusedError as refused:
+            return refused.refusal
+        return None
+
+    def _expects_gzip(self, request: Request) -> bool:
+        encoding = request.headers.get("Content-Encoding", "identity").lower()
+        if encoding == "identity":
+            return False
+        if encoding == "gzip" and self.settings.gzip:
+            return True
+        raise RefusedError(refusals.ENCODING)
+
+    def _refuse(self, refusal: Refusal) -> Response:
+        self._metrics.refused.labels(refusal.reason).inc()
+        return refusal.response()
+
+
+def _read_path(path: str) -> tuple[str | None, str | None]:
+    """Return the cluster and node of `/v1/audit/<cluster>[/<node>]`; other paths name neither."""
+    match [part for part in path.split("/") if part]:
+        case ["v1", "audit", cluster]:
+            return cluster, None
+        case ["v1", "audit", cluster, node]:
+            return cluster, node if _NODE_NAME.fullmatch(node) else None
+    return None, None

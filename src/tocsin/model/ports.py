@@ -1,0 +1,160 @@
+"""What stages need of each other, stated as protocols so that none imports another.
+
+`runtime` creates the objects and passes them in. SQLite stands behind the store today;
+PostgreSQL can stand behind the same protocols later. Every method that needs the time gets
+it as `now`, in seconds since the epoch.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+from typing import Protocol
+
+import msgspec
+
+from tocsin.model.alert import Alert, Severity
+
+
+class StoreUnavailable(Exception):  # noqa: N818 - a state that passes, not a fault of the caller
+    """The store cannot be read or written at this moment: locked, full, or failing. Try again."""
+
+
+class AlertFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Which alerts to show; what is None does not restrict.
+
+    `since` is inclusive, `until` exclusive, both against the event's time. `text` is a plain
+    substring of anything the alert carries, in any case of ASCII letters.
+    """
+
+    since: datetime | None = None
+    until: datetime | None = None
+    min_severity: Severity = "info"
+    cluster: str | None = None
+    rule_id: str | None = None
+    user: str | None = None
+    namespace: str | None = None
+    text: str | None = None
+
+
+class StoredAlert(msgspec.Struct, frozen=True):
+    """An alert with its row number; numbers grow in the order of arrival."""
+
+    seq: int
+    alert: Alert
+
+
+class Delivery(msgspec.Struct, frozen=True):
+    """One alert that one channel still has to be told about."""
+
+    id: int
+    channel: str
+    alert: Alert
+    attempts: int
+    created: float
+
+
+class Backlog(msgspec.Struct, frozen=True):
+    """What a channel has not been told, and why not."""
+
+    pending: int = 0
+    dead: int = 0
+    oldest: float | None = None
+    error: str | None = None
+
+
+class HealthFinding(msgspec.Struct, frozen=True):
+    """Something wrong with Tocsin itself, counted since it was first seen."""
+
+    kind: str
+    key: str
+    message: str
+    since: float
+    last: float
+    count: int
+
+
+class AlertSource(Protocol):
+    """Stored alerts, oldest first: what a follower such as the alert log reads."""
+
+    def alert(self, alert_id: str) -> StoredAlert | None:
+        """Return the alert with this id, or None."""
+        ...
+
+    def follow(self, after: int, limit: int, where: AlertFilter = ...) -> list[StoredAlert]:
+        """Return matching alerts that arrived after row number `after`, oldest first."""
+        ...
+
+
+class AlertStore(AlertSource, Protocol):
+    """Keeps alerts exactly once per id, together with the readers' positions."""
+
+    def record(
+        self, alerts: Sequence[Alert], cursors: Mapping[str, int], now: float
+    ) -> list[Alert]:
+        """Store alerts and the positions they were found at, in one transaction.
+
+        Known alerts take over new evidence and nothing else; only new ones are returned and
+        queued for notification.
+        """
+        ...
+
+    def cursor(self, reader: str) -> int:
+        """Return the reader's stored position, 0 when it has none."""
+        ...
+
+    def alerts(
+        self, where: AlertFilter, limit: int, before: int | None = None
+    ) -> list[StoredAlert]:
+        """Return matching alerts, newest arrival first, older than row number `before`."""
+        ...
+
+    def count(self, where: AlertFilter) -> int:
+        """Return how many alerts match."""
+        ...
+
+    def prune(self, now: float, keep_days: float, max_rows: int) -> int:
+        """Delete alerts that are too old or too many, and return how many went."""
+        ...
+
+
+class Outbox(Protocol):
+    """Notifications that wait to be sent; a row leaves the queue only when settled here."""
+
+    def due(self, channel: str, now: float, limit: int) -> list[Delivery]:
+        """Return deliveries of the channel whose next try has come, longest waiting first."""
+        ...
+
+    def sent(self, delivery_id: int) -> None:
+        """Settle a delivery: the channel has it."""
+        ...
+
+    def failed(self, delivery_id: int, error: str, retry_at: float) -> None:
+        """Count a failed try and set the next one."""
+        ...
+
+    def dead(self, delivery_id: int, error: str, now: float) -> None:
+        """Give a delivery up, and say so among the health findings."""
+        ...
+
+    def abandon(self, channels: Collection[str], now: float) -> int:
+        """Give up what waits for channels other than these; return how many deliveries."""
+        ...
+
+    def backlog(self) -> dict[str, Backlog]:
+        """Return the state of every channel that has pending or dead deliveries."""
+        ...
+
+
+class HealthLog(Protocol):
+    """Findings about Tocsin itself, kept where every process can show them."""
+
+    def report(self, kind: str, key: str, message: str, now: float) -> None:
+        """Record a finding; the same kind and key again is counted, with the newer message."""
+        ...
+
+    def clear(self, kind: str, key: str) -> None:
+        """Remove a finding that no longer holds."""
+        ...
+
+    def findings(self) -> list[HealthFinding]:
+        """Return all findings, the latest first."""
+        ...

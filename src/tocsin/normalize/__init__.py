@@ -1,0 +1,1 @@
+"""Bytes in, events out: decoding, derived fields, redaction. Pure and bounded."""

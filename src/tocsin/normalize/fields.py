@@ -1,0 +1,242 @@
+"""Derived fields: what rules need and the event does not say directly.
+
+Each is computed from one event alone, the same for all dialects, and absent (None) where it
+cannot be computed; nothing is guessed. `AUDIT` is the schema that rules are compiled
+against.
+"""
+
+import posixpath
+from urllib.parse import parse_qsl, unquote
+
+from tocsin.model.event import (
+    NO_OBJECT,
+    NO_STATUS,
+    NO_USER,
+    AuditEvent,
+    AuthenticationMetadata,
+)
+from tocsin.normalize.csr import certificate_request
+from tocsin.normalize.decode import BodyDecoder
+from tocsin.rules.schema import Derived, Schema, attributes_of
+
+CREDENTIAL_ID = "authentication.kubernetes.io/credential-id"
+ISSUED_CREDENTIAL_ID = "authentication.kubernetes.io/issued-credential-id"
+DECISION = "authorization.k8s.io/decision"
+
+_WRITES = frozenset({"create", "update", "patch"})
+# Subresources whose body is, or whose answer holds, the pod with its specification.
+_POD_BODIES = frozenset({None, "ephemeralcontainers", "resize"})
+_CONTAINER_LISTS = ("containers", "initContainers", "ephemeralContainers")
+# Kinds that only carry a pod template have it at one of these places.
+_TEMPLATES = (
+    ("spec", "jobTemplate", "spec", "template", "spec"),
+    ("spec", "template", "spec"),
+    ("template", "spec"),
+)
+_UNAUTHENTICATED, _FORBIDDEN = 401, 403
+_SERVICE_ACCOUNT = "system:serviceaccount:"
+_NODE = "system:node:"
+
+
+def podspec(event: AuditEvent, request: object, response: object) -> dict[str, object] | None:
+    """Return the pod specification that a request writes, of a pod or a workload template.
+
+    `containers` holds all three lists of containers, each element marked with the list it
+    stands in (`listName`); hostPath paths are normalised; `source` says which body it is
+    from: `request`, `response` (of a patch) or `patch`.
+    """
+    ref = event.object_ref or NO_OBJECT
+    if event.verb not in _WRITES or ref.subresource not in _POD_BODIES:
+        return None
+    is_pod = ref.resource == "pods" and not ref.api_group
+    if event.verb != "patch":
+        return _view(request, "request", is_pod=is_pod) or _view(
+            response, "response", is_pod=is_pod
+        )
+    return _view(response, "response", is_pod=is_pod) or _view(request, "patch", is_pod=is_pod)
+
+
+def _view(body: object, source: str, *, is_pod: bool) -> dict[str, object] | None:
+    spec = _get(body, ("spec",)) if is_pod else _template(body)
+    if type(spec) is not dict:
+        return None
+    view: dict[str, object] = dict(spec)
+    view["containers"] = [
+        {**container, "listName": name}
+        for name in _CONTAINER_LISTS
+        for container in _dicts(spec.get(name))
+    ]
+    volumes = spec.get("volumes")
+    if type(volumes) is list:
+        view["volumes"] = [_volume(volume) for volume in volumes]
+    view["source"] = source
+    return view
+
+
+def _template(body: object) -> object:
+    for path in _TEMPLATES:
+        spec = _get(body, path)
+        if type(spec) is dict:
+            return spec
+    return None
+
+
+def _volume(volume: object) -> object:
+    """Return a volume with its hostPath normalised: `/var/../etc/` and `//etc` are `/etc`."""
+    path = _get(volume, ("hostPath", "path"))
+    if type(path) is not str or type(volume) is not dict:
+        return volume
+    return {**volume, "hostPath": {**volume["hostPath"], "path": normal_path(path)}}
+
+
+def normal_path(path: str) -> str:
+    """Return an absolute path without `.`, `..`, doubled and trailing slashes."""
+    return posixpath.normpath("/" + path.lstrip("/"))
+
+
+def exec_(event: AuditEvent) -> dict[str, object] | None:
+    """Return what an exec or attach asks for; it stands in the request URI only.
+
+    `command` is the list of arguments, `commandLine` the same joined with spaces; besides
+    `container`, `stdin`, `stdout`, `stderr` and `tty` as sent.
+    """
+    ref = event.object_ref or NO_OBJECT
+    if ref.resource != "pods" or ref.subresource not in ("exec", "attach"):
+        return None
+    query = parse_qsl(event.request_uri.partition("?")[2], keep_blank_values=True)
+    command = [value for name, value in query if name == "command"]
+    found: dict[str, object] = {name: value for name, value in query if name != "command"}
+    if command:
+        found |= {"command": command, "commandLine": " ".join(command)}
+    return found
+
+
+def proxy(event: AuditEvent) -> dict[str, object] | None:
+    """Return the path and query behind `/proxy` of a node, pod or service."""
+    if (event.object_ref or NO_OBJECT).subresource != "proxy":
+        return None
+    path, _, query = event.request_uri.partition("?")
+    _, found, rest = path.partition("/proxy")
+    if not found:
+        return None
+    return {"path": normal_path(unquote(rest)), "query": query}
+
+
+def csr(event: AuditEvent, request: object) -> dict[str, object] | None:
+    """Return what a CertificateSigningRequest asks for; see `csr.certificate_request`."""
+    ref = event.object_ref or NO_OBJECT
+    if ref.resource != "certificatesigningrequests" or event.verb not in _WRITES:
+        return None
+    spec = _get(request, ("spec",))
+    return certificate_request(spec) if type(spec) is dict else None
+
+
+def outcome(event: AuditEvent) -> str | None:
+    """Return how the request ended.
+
+    `started` (a stream that goes on), `allowed`, `unauthenticated`, `denied` (by
+    authorization), `refused` (authorization allowed it, admission or the registry did not),
+    `failed` (not found, conflict, invalid) or `error`.
+    """
+    code = (event.response_status or NO_STATUS).code
+    if code is None:
+        return None
+    if code == _UNAUTHENTICATED:
+        return "unauthenticated"
+    if code < 400:  # noqa: PLR2004 - HTTP: no error
+        return "started" if event.stage == "ResponseStarted" else "allowed"
+    if code >= 500:  # noqa: PLR2004 - HTTP: server error
+        return "error"
+    if (event.annotations or {}).get(DECISION) == "forbid":
+        return "denied"
+    return "refused" if code == _FORBIDDEN else "failed"
+
+
+def owner(event: AuditEvent, request: object, response: object) -> dict[str, object] | None:
+    """Return the controller that owns the object: `kind`, `name`, `uid`."""
+    del event
+    for body in (response, request):
+        for reference in _dicts(_get(body, ("metadata", "ownerReferences"))):
+            if reference.get("controller") is True:
+                return {key: reference.get(key) for key in ("kind", "name", "uid")}
+    return None
+
+
+def credential(event: AuditEvent) -> dict[str, object] | None:
+    """Return the `id` of the credential in use and of one `issued` by this request."""
+    extra = (event.user or NO_USER).extra or {}
+    ids = extra.get(CREDENTIAL_ID)
+    found = {
+        "id": ids[0] if ids else None,
+        "issued": (event.annotations or {}).get(ISSUED_CREDENTIAL_ID),
+    }
+    return found if any(found.values()) else None
+
+
+def actor(event: AuditEvent) -> dict[str, object] | None:
+    """Return whose rights are used: `name`, `kind` and, for service accounts, `namespace`.
+
+    `kind` is `serviceaccount`, `node`, `anonymous`, `system` or `user`; with impersonation
+    it is the assumed identity, and `caller` names the real one.
+    """
+    user = event.user or NO_USER
+    effective = event.impersonated_user or user
+    name = effective.username
+    if not name:
+        return None
+    found: dict[str, object] = {"name": name, "kind": _identity_kind(name)}
+    if name.startswith(_SERVICE_ACCOUNT):
+        found["namespace"] = name.removeprefix(_SERVICE_ACCOUNT).partition(":")[0]
+    if event.impersonated_user is not None:
+        found["caller"] = user.username
+    return found
+
+
+def _identity_kind(name: str) -> str:
+    if name.startswith(_SERVICE_ACCOUNT):
+        return "serviceaccount"
+    if name.startswith(_NODE):
+        return "node"
+    if name == "system:anonymous":
+        return "anonymous"
+    return "system" if name.startswith("system:") else "user"
+
+
+def _get(node: object, path: tuple[str, ...]) -> object:
+    for key in path:
+        if type(node) is not dict:
+            return None
+        node = node.get(key)
+    return node
+
+
+def _dicts(node: object) -> list[dict[str, object]]:
+    return [item for item in node if type(item) is dict] if type(node) is list else []
+
+
+_BODIES = ("requestObject", "responseObject")
+
+decode_body = BodyDecoder()
+
+AUDIT = Schema(
+    attributes=attributes_of(AuditEvent),
+    derived={
+        "podspec": Derived(podspec, _BODIES),
+        "exec": Derived(exec_),
+        "proxy": Derived(proxy),
+        "csr": Derived(csr, _BODIES[:1]),
+        "outcome": Derived(outcome),
+        "owner": Derived(owner, _BODIES),
+        "credential": Derived(credential),
+        "actor": Derived(actor),
+    },
+    decode=decode_body,
+    defaults={
+        "user": NO_USER,
+        "impersonated_user": NO_USER,
+        "object_ref": NO_OBJECT,
+        "response_status": NO_STATUS,
+        "authentication_metadata": AuthenticationMetadata(),
+    },
+    key=("verb", "objectRef.resource", "objectRef.subresource"),
+)

@@ -1,0 +1,47 @@
+"""Take secrets out of text before it is kept: tokens, bearer strings, passwords in URIs.
+
+Alerts quote request URIs, user agents, names and commands. None of these should hold a
+secret, and all of them do now and then. What is taken out is replaced by a mark, so that a
+reader sees that something stood there.
+"""
+
+from tocsin.rules.regex import replacer, searcher
+
+MARK = "[redacted]"
+
+# Names of query parameters, flags and fields whose value is a secret. `token` alone also
+# ends names such as access_token; `secretName` and `tokenreviews` are no secrets.
+_SECRET_NAMES = (
+    "access[_-]?key|api[_-]?key|auth[_-]?token|authorization|client[_-]?secret|credentials?|"
+    "pass(?:wd|word|phrase)?|private[_-]?key|secret|token"
+)
+
+_SECRETS = (
+    # JSON Web Tokens, which service account tokens are.
+    (r"eyJ[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]*)?", MARK),
+    # Authorization headers, also percent-encoded in a URI.
+    (r"(?i)\b(bearer|basic)(?:\s|\+|%20|:)+[A-Za-z0-9._~+/=%-]{6,}", rf"\1 {MARK}"),
+    # name=value and name: value, in URIs, commands and JSON-like text.
+    (
+        rf"(?i)(\b(?:[a-z0-9]+[_-])*(?:{_SECRET_NAMES})(?:=|%3D|\"?\s*:\s*\"?))[^\s&\"',;]+",
+        rf"\1{MARK}",
+    ),
+    # --name value, as separate arguments of a command.
+    (rf"(?i)(--?(?:[a-z0-9]+[_-])*(?:{_SECRET_NAMES})(?:\s+|\+|%20))[^\s&\"',;]+", rf"\1{MARK}"),
+    # Bootstrap tokens of kubeadm.
+    (r"\b[a-z0-9]{6}\.[a-z0-9]{16}\b", MARK),
+    # The user and password of a URL.
+    (r"(://)[^/\s:@]+:[^/\s@]+@", rf"\1{MARK}@"),
+)
+
+_find_any = searcher("|".join(f"(?:{pattern})" for pattern, _ in _SECRETS))
+_replacers = [replacer(pattern, replacement) for pattern, replacement in _SECRETS]
+
+
+def redact(text: str) -> str:
+    """Return `text` with everything that looks like a secret replaced by a mark."""
+    if _find_any(text) is None:
+        return text
+    for replace in _replacers:
+        text = replace(text)
+    return text

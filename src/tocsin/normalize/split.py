@@ -1,0 +1,148 @@
+"""Cut an EventList or a JSON array into its items without decoding it.
+
+Used where the decoder refuses a batch, to set aside the bad item only, and for bodies too
+large to decode at once. It keeps no tree and does not recurse, so no nesting, size or
+number of items can exhaust memory: it holds one item, up to a limit.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+# An API server's largest event: two bodies of 3 MiB, escaped, and its own limit of 8 MiB.
+MAX_ITEM_BYTES = 32 * 1024 * 1024
+
+_QUOTE, _BACKSLASH, _COMMA = b'"', 0x5C, 0x2C
+_OPEN, _CLOSE = frozenset(b"[{"), frozenset(b"]}")
+_OPEN_ARRAY, _BLANK = 0x5B, frozenset(b" \t\r\n")
+
+
+@dataclass(frozen=True, slots=True)
+class Oversized:
+    """Stands for an item larger than MAX_ITEM_BYTES, whose bytes were not kept."""
+
+    length: int
+
+
+class ItemSplitter:
+    """Feed it pieces of a body, get back the bytes of each complete item.
+
+    Items are the elements of the top-level array, or of the array under the top-level key
+    `items`. Anything else of the document is skipped.
+    """
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+        self._position = 0
+        self._depth = 0
+        self._in_string = False
+        self._string_start = 0
+        self._last_string = b""
+        self._items_depth: int | None = None
+        self._item_start: int | None = None
+        self._dropped = 0
+
+    def feed(self, piece: bytes) -> Iterator[bytes | Oversized]:
+        """Yield the items that are complete with this piece."""
+        self._buffer += piece
+        while self._position < len(self._buffer):
+            if self._in_string:
+                self._skip_string()
+            else:
+                yield from self._scan_gap()
+        self._forget()
+
+    def rest(self) -> bytes:
+        """Return what is left of an item that the document ended in the middle of."""
+        return b"" if self._item_start is None else bytes(self._buffer[self._item_start :])
+
+    @property
+    def found_items(self) -> bool:
+        """Whether the document has an array of items at all."""
+        return self._items_depth is not None
+
+    def _skip_string(self) -> None:
+        end = self._buffer.find(_QUOTE, self._position)
+        if end < 0:
+            self._position = len(self._buffer)
+            return
+        self._position = end + 1
+        escapes = end
+        while escapes > self._string_start and self._buffer[escapes - 1] == _BACKSLASH:
+            escapes -= 1
+        if (end - escapes) % 2:
+            return
+        self._in_string = False
+        if self._depth == 1:
+            self._last_string = bytes(self._buffer[self._string_start : end][:16])
+
+    def _scan_gap(self) -> Iterator[bytes | Oversized]:
+        """Walk over the structure up to the next string."""
+        quote = self._buffer.find(_QUOTE, self._position)
+        end = len(self._buffer) if quote < 0 else quote
+        for index in range(self._position, end):
+            byte = self._buffer[index]
+            if byte not in _BLANK:
+                item = self._structure(byte, index)
+                if item is not None:
+                    yield item
+        if quote >= 0:
+            self._begin_item(quote)
+            self._in_string = True
+            self._string_start = end = quote + 1
+        self._position = end
+
+    def _structure(self, byte: int, index: int) -> bytes | Oversized | None:
+        inside = self._depth == self._items_depth
+        if inside and (byte == _COMMA or byte in _CLOSE):
+            item = self._end_item(index)
+            if byte in _CLOSE:
+                self._depth -= 1
+            return item
+        self._begin_item(index)
+        if byte in _OPEN:
+            self._depth += 1
+            is_list = byte == _OPEN_ARRAY
+            if self._items_depth is None and is_list and self._is_items():
+                self._items_depth = self._depth
+        elif byte in _CLOSE:
+            self._depth -= 1
+        return None
+
+    def _is_items(self) -> bool:
+        return self._depth == 1 or (self._depth == 2 and self._last_string == b"items")  # noqa: PLR2004
+
+    def _begin_item(self, index: int) -> None:
+        if self._depth == self._items_depth and self._item_start is None:
+            self._item_start = index
+
+    def _end_item(self, index: int) -> bytes | Oversized | None:
+        start, self._item_start = self._item_start, None
+        if start is None:
+            return None
+        if self._dropped:
+            length, self._dropped = self._dropped + index - start, 0
+            return Oversized(length)
+        return bytes(self._buffer[start:index]).rstrip()
+
+    def _forget(self) -> None:
+        """Drop the bytes that no longer matter, and the bytes of an item that is too large."""
+        keep = self._position if self._item_start is None else self._item_start
+        if self._item_start is not None and (
+            self._dropped or self._position - self._item_start > MAX_ITEM_BYTES
+        ):
+            self._dropped += self._position - self._item_start
+            keep = self._item_start = self._position
+        if self._in_string:
+            # The run of backslashes before a closing quote must stay countable.
+            keep = min(keep, max(self._string_start, self._position - 1))
+            keep = self._backslash_run(keep)
+        del self._buffer[:keep]
+        self._position -= keep
+        self._string_start = max(0, self._string_start - keep)
+        if self._item_start is not None:
+            self._item_start = max(0, self._item_start - keep)
+
+    def _backslash_run(self, keep: int) -> int:
+        while keep > self._string_start and self._buffer[keep - 1] == _BACKSLASH:
+            keep -= 1
+        return keep

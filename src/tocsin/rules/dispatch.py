@@ -1,0 +1,166 @@
+"""Index a rule set by verb, resource and subresource, so that an event meets few rules.
+
+For each kind of request seen, the tests on those three fields are decided once and the
+rest is compiled. What an attacker may choose must not make this grow: a value that no rule
+can tell from others counts as OTHER, and past a limit events share one function that tests
+everything at run time.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from tocsin.rules import ir
+from tocsin.rules.compile import Bucket, compile_bucket
+from tocsin.rules.interpret import EventView, matches
+from tocsin.rules.operators import text_test
+from tocsin.rules.schema import Schema
+from tocsin.rules.simplify import FALSE, assume, simplify
+
+# Kinds of request with a function of their own; real clusters show some hundreds.
+MAX_BUCKETS = 2048
+MAX_KEYS = 8192
+
+Key = tuple[str | None, str | None, str | None]
+
+# Stands for all values that no rule tells apart; known by identity, its text means nothing.
+OTHER = "*"
+
+
+@dataclass(slots=True)
+class DispatchStats:
+    """What the index did, for metrics."""
+
+    buckets: int = 0
+    generic_calls: int = 0
+    faults: int = 0
+
+
+class RuleSet:
+    """Compiled rules; `match` is the hot path of the whole product."""
+
+    def __init__(self, rules: Sequence[ir.Rule], schema: Schema) -> None:
+        self.rules = tuple(rules)
+        self.schema = schema
+        self.stats = DispatchStats()
+        self.faulty: dict[str, int] = {}
+        self._conditions = [simplify(rule.match) for rule in self.rules]
+        self._fields = [
+            _KeyField(name, [test for c in self._conditions for test in _tests(c, name)])
+            for name in schema.key
+        ]
+        self._functions: dict[Key, Bucket] = {}
+        self._canonical: dict[Key, Bucket] = {}
+        self._generic: Bucket | None = None
+
+    def match(self, event: msgspec.Struct, key: Key) -> Sequence[int]:
+        """Return the indices of the rules that match; `key` holds the event's key fields."""
+        function = self._functions.get(key)
+        if function is None:
+            function = self._function(key)
+        try:
+            return function(event)
+        except Exception:  # noqa: BLE001 - a fault in one rule must not hide the others
+            return self._match_slowly(event)
+
+    def source_functions(self) -> dict[Key, Bucket]:
+        """Return the compiled functions by canonical key, for tests and debugging."""
+        return dict(self._canonical)
+
+    def _function(self, key: Key) -> Bucket:
+        canonical: Key = tuple(  # type: ignore[assignment]
+            field.canonical(value) for field, value in zip(self._fields, key, strict=True)
+        )
+        function = self._canonical.get(canonical)
+        if function is None:
+            function = self._build(canonical)
+        if len(self._functions) < MAX_KEYS:
+            self._functions[key] = function
+        return function
+
+    def _build(self, key: Key) -> Bucket:
+        if len(self._canonical) >= MAX_BUCKETS:
+            self.stats.generic_calls += 1
+            return self._generic_function()
+        tests = dict(zip(self.schema.key, key, strict=True))
+        residual = []
+        for index, condition in enumerate(self._conditions):
+            rest = assume(condition, lambda test: _outcome(test, tests))
+            if rest != FALSE:
+                residual.append((index, rest))
+        name = "/".join(part or "-" for part in key)
+        function = compile_bucket(residual, self.schema, name) if residual else _no_rules
+        self._canonical[key] = function
+        self.stats.buckets += 1
+        return function
+
+    def _generic_function(self) -> Bucket:
+        if self._generic is None:
+            self._generic = compile_bucket(enumerate(self._conditions), self.schema, "generic")
+        return self._generic
+
+    def _match_slowly(self, event: msgspec.Struct) -> list[int]:
+        """Evaluate rule by rule; a rule that fails counts as faulty and does not match."""
+        self.stats.faults += 1
+        view = EventView(event, self.schema)
+        hits = []
+        for index, condition in enumerate(self._conditions):
+            try:
+                if matches(condition, view):
+                    hits.append(index)
+            except Exception:  # noqa: BLE001 - counted per rule and shown as a health finding
+                rule = self.rules[index].id
+                self.faulty[rule] = self.faulty.get(rule, 0) + 1
+        return hits
+
+
+def _no_rules(event: msgspec.Struct) -> Sequence[int]:
+    del event
+    return ()
+
+
+class _KeyField:
+    """Which values of one key field the rules can tell apart."""
+
+    def __init__(self, name: str, tests: list[ir.Operator]) -> None:
+        self.name = name
+        self._literals: set[str] = set()
+        self._others: list[Callable[[str], bool]] = []
+        for op in tests:
+            if isinstance(op, ir.TextIs) and op.how == "equals":
+                self._literals.update(op.texts)
+            elif not isinstance(op, ir.Present | ir.SameAs):
+                self._others.append(text_test(op))
+
+    def canonical(self, value: str | None) -> str | None:
+        """Return the value itself if some rule treats it specially, else OTHER."""
+        if value is None or value in self._literals or value.lower() in self._literals:
+            return value
+        return value if any(test(value) for test in self._others) else OTHER
+
+
+def _tests(expr: ir.Expr, path: str) -> Iterator[ir.Operator]:
+    match expr:
+        case ir.AllOf(terms) | ir.AnyOf(terms):
+            for term in terms:
+                yield from _tests(term, path)
+        case ir.Not(term):
+            yield from _tests(term, path)
+        case ir.Test():
+            if expr.path == path:
+                yield expr.op
+        case ir.Each() | ir.Anywhere():
+            return
+
+
+def _outcome(test: ir.Test, known: dict[str, str | None]) -> bool | None:
+    """Return what a test on a key field comes to, None if it is on another field."""
+    if test.path not in known or isinstance(test.op, ir.SameAs):
+        return None
+    value = known[test.path]
+    if isinstance(test.op, ir.Present):
+        return (value is not None) is test.op.wanted
+    if value is None or value is OTHER:
+        return False
+    return text_test(test.op)(value)

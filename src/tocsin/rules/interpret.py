@@ -1,0 +1,118 @@
+"""The reference meaning of a rule: evaluate its condition tree on one event, slowly.
+
+`compile` must agree with this on every event (property tests compare them), the engine
+falls back to it when compiled code fails, and `explain` walks it to show values.
+"""
+
+from collections.abc import Callable, Iterator
+
+import msgspec
+
+from tocsin.rules import ir
+from tocsin.rules.operators import relation, text_of, text_test, texts_of
+from tocsin.rules.paths import last_segment, split, values
+from tocsin.rules.schema import Attribute, Schema
+
+
+class EventView:
+    """One event, seen through a schema: the values at a field path."""
+
+    def __init__(self, event: msgspec.Struct, schema: Schema) -> None:
+        self._event = event
+        self._schema = schema
+        self._fields: dict[str, object] = {}
+
+    def values(self, path: str) -> list[object]:
+        """Return the values at `path`, nulls left out; empty when the field is unknown."""
+        found = self._schema.resolve(path)
+        if found is None:
+            return []
+        name, rest = found
+        segments = split(rest) if rest else ()
+        return list(values(self._field(name), segments, last_segment(name)))
+
+    def everything(self) -> Iterator[object]:
+        """Yield every scalar of the event, in the typed fields and in the bodies."""
+        for name, attribute in self._schema.attributes.items():
+            if attribute.kind != "struct":
+                yield from _scalars(self._field(name))
+
+    def _field(self, name: str) -> object:
+        if name not in self._fields:
+            self._fields[name] = self._compute(name)
+        return self._fields[name]
+
+    def _compute(self, name: str) -> object:
+        attribute = self._schema.attributes.get(name)
+        if attribute is not None:
+            return self._attribute(attribute)
+        derived = self._schema.derived[name]
+        bodies = [self._field(body) for body in derived.bodies]
+        return derived.compute(self._event, *bodies)
+
+    def _attribute(self, attribute: Attribute) -> object:
+        value: object = self._event
+        for step in attribute.path:
+            value = getattr(value, step) if value is not None else None
+        if attribute.kind == "body":
+            return self._schema.decode(value) if value else None  # type: ignore[arg-type]
+        return value
+
+
+def _scalars(node: object) -> Iterator[object]:
+    stack = [node]
+    while stack:
+        item = stack.pop()
+        if type(item) is dict:
+            stack.extend(item.values())
+        elif type(item) is list:
+            stack.extend(item)
+        elif item is not None:
+            yield item
+
+
+def matches(expr: ir.Expr, event: EventView) -> bool:
+    """Return whether the condition holds for the event."""
+    return _holds(expr, event.values, event)
+
+
+Values = Callable[[str], list[object]]
+
+
+def _holds(expr: ir.Expr, read: Values, event: EventView) -> bool:
+    match expr:
+        case ir.AllOf(terms):
+            return all(_holds(term, read, event) for term in terms)
+        case ir.AnyOf(terms):
+            return any(_holds(term, read, event) for term in terms)
+        case ir.Not(term):
+            return not _holds(term, read, event)
+        case ir.Test(path, op):
+            return satisfied(op, read(path), read)
+        case ir.Anywhere(op):
+            return satisfied(op, list(event.everything()), read)
+        case ir.Each(path, term):
+            return any(_holds(term, _element(item), event) for item in read(path))
+
+
+def _element(item: object) -> Values:
+    return lambda path: list(values(item, split(path)))
+
+
+def satisfied(op: ir.Operator, found: list[object], read: Values) -> bool:
+    """Return whether some of the values found at a field satisfies `op`."""
+    match op:
+        case ir.Present(wanted):
+            return bool(found) is wanted
+        case ir.SameAs(path, how):
+            return related(found, read(path), how)
+        case _:
+            test = text_test(op)
+            return any((text := text_of(value)) is not None and test(text) for value in found)
+
+
+def related(left: list[object], right: list[object], how: ir.How) -> bool:
+    """Return whether some value on the left relates to some on the right, case ignored."""
+    test = relation(how)
+    wanted = [text.lower() for text in texts_of(right)]
+    return any(test(text.lower(), other) for text in texts_of(left) for other in wanted)

@@ -1,0 +1,100 @@
+"""What an event looks like to the rules: typed fields, JSON bodies, derived fields.
+
+The compiler and the reference evaluation both read an event through a schema, so neither
+knows where an event came from. `normalize` has the schema of Kubernetes audit events.
+"""
+
+import types
+import typing
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import msgspec
+
+Kind = Literal["text", "number", "texts", "map", "struct", "body"]
+Derive = Callable[..., object]
+
+
+@dataclass(frozen=True, slots=True)
+class Attribute:
+    """A typed field of the event: the Python attributes that lead to it, and what it holds."""
+
+    path: tuple[str, ...]
+    kind: Kind
+
+
+@dataclass(frozen=True, slots=True)
+class Derived:
+    """A field computed from the event and, as further arguments, some of its decoded bodies."""
+
+    compute: Derive
+    bodies: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """The fields that rules may name.
+
+    Attributes:
+        attributes: typed fields by the name that rules use (`objectRef.resource`).
+        derived: computed fields by name (`podspec`).
+        decode: turns a raw body into JSON values; total, None for what cannot be decoded.
+        defaults: stand-ins for absent structs, by the attribute that holds them.
+        key: the three attributes by which rules are indexed.
+    """
+
+    attributes: Mapping[str, Attribute]
+    derived: Mapping[str, Derived]
+    decode: Callable[[msgspec.Raw], object]
+    defaults: Mapping[str, msgspec.Struct]
+    key: tuple[str, str, str]
+
+    def resolve(self, path: str) -> tuple[str, str] | None:
+        """Split a path into the name of a known field and what lies below it.
+
+        The longest known name wins; None when the path names no field of this schema.
+        """
+        name = path
+        while True:
+            if name in self.attributes or name in self.derived:
+                return name, path[len(name) + 1 :]
+            name, dot, _ = name.rpartition(".")
+            if not dot:
+                return None
+
+
+def attributes_of(struct: type[msgspec.Struct]) -> dict[str, Attribute]:
+    """Return the fields of an event struct, nested structs included, by their JSON names."""
+    return dict(_walk(struct, (), ""))
+
+
+def _walk(
+    struct: type[msgspec.Struct], path: tuple[str, ...], prefix: str
+) -> typing.Iterator[tuple[str, Attribute]]:
+    hints = typing.get_type_hints(struct)
+    for info in msgspec.structs.fields(struct):
+        hint = _without_none(hints[info.name])
+        name = prefix + info.encode_name
+        here = (*path, info.name)
+        if isinstance(hint, type) and issubclass(hint, msgspec.Struct):
+            yield name, Attribute(here, "struct")
+            yield from _walk(hint, here, f"{name}.")
+        else:
+            yield name, Attribute(here, _kind(hint))
+
+
+def _without_none(hint: object) -> object:
+    if isinstance(hint, types.UnionType):
+        return next(arg for arg in typing.get_args(hint) if arg is not type(None))
+    return hint
+
+
+def _kind(hint: object) -> Kind:
+    if hint is str:
+        return "text"
+    if hint is int:
+        return "number"
+    if hint is msgspec.Raw:
+        return "body"
+    return "texts" if typing.get_origin(hint) is list else "map"

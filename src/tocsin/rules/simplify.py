@@ -1,0 +1,91 @@
+"""Make condition trees smaller without changing their meaning.
+
+`simplify` tidies a tree once, at load; `assume` evaluates the parts of it that depend on
+known fields only, which is how one rule set becomes a small function per kind of request.
+"""
+
+from collections.abc import Callable
+
+import msgspec
+
+from tocsin.rules import ir
+
+TRUE = ir.AllOf(())
+FALSE = ir.AnyOf(())
+
+
+def simplify(expr: ir.Expr) -> ir.Expr:
+    """Return an equal tree: constants folded, nested terms of one kind flattened, texts merged."""
+    match expr:
+        case ir.AllOf(terms):
+            return _all(tuple(simplify(term) for term in terms))
+        case ir.AnyOf(terms):
+            return _any(tuple(simplify(term) for term in terms))
+        case ir.Not(term):
+            return _not(simplify(term))
+        case ir.Each():
+            return msgspec.structs.replace(expr, term=simplify(expr.term))
+        case ir.Test() | ir.Anywhere():
+            return expr
+
+
+def assume(expr: ir.Expr, known: Callable[[ir.Test], bool | None]) -> ir.Expr:
+    """Return `expr` with every test that `known` can decide replaced by its outcome."""
+    match expr:
+        case ir.AllOf(terms):
+            return _all(tuple(assume(term, known) for term in terms))
+        case ir.AnyOf(terms):
+            return _any(tuple(assume(term, known) for term in terms))
+        case ir.Not(term):
+            return _not(assume(term, known))
+        case ir.Test():
+            outcome = known(expr)
+            return expr if outcome is None else (TRUE if outcome else FALSE)
+        case ir.Each() | ir.Anywhere():
+            return expr
+
+
+def _all(terms: tuple[ir.Expr, ...]) -> ir.Expr:
+    flat: list[ir.Expr] = []
+    for term in terms:
+        if term == FALSE:
+            return FALSE
+        flat.extend(term.terms if isinstance(term, ir.AllOf) else (term,))
+    return flat[0] if len(flat) == 1 else ir.AllOf(tuple(flat))
+
+
+def _any(terms: tuple[ir.Expr, ...]) -> ir.Expr:
+    flat: list[ir.Expr] = []
+    for term in terms:
+        if term == TRUE:
+            return TRUE
+        flat.extend(term.terms if isinstance(term, ir.AnyOf) else (term,))
+    merged = _merge_texts(flat)
+    return merged[0] if len(merged) == 1 else ir.AnyOf(tuple(merged))
+
+
+def _not(term: ir.Expr) -> ir.Expr:
+    if term == TRUE:
+        return FALSE
+    if term == FALSE:
+        return TRUE
+    return term.term if isinstance(term, ir.Not) else ir.Not(term)
+
+
+def _merge_texts(terms: list[ir.Expr]) -> list[ir.Expr]:
+    """Join alternatives that compare one field in one way into one set of texts."""
+    merged: dict[object, ir.Expr] = {}
+    for term in terms:
+        if not (isinstance(term, ir.Test) and isinstance(term.op, ir.TextIs)):
+            merged[len(merged)] = term
+            continue
+        key = (term.path, term.op.how, term.op.fold)
+        known = merged.get(key)
+        if isinstance(known, ir.Test) and isinstance(known.op, ir.TextIs):
+            texts = tuple(dict.fromkeys(known.op.texts + term.op.texts))
+            merged[key] = msgspec.structs.replace(
+                known, op=msgspec.structs.replace(known.op, texts=texts)
+            )
+        else:
+            merged[key] = term
+    return list(merged.values())

@@ -1,0 +1,1 @@
+"""Where the stages meet: configuration, wiring, processes, metrics."""

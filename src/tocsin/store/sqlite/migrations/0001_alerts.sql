@@ -1,0 +1,52 @@
+-- Times of alerts are RFC 3339 text in UTC with six digits, so that text order is time order;
+-- times of ours (recorded, created, ...) are seconds since the epoch.
+
+CREATE TABLE alert (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE,
+    time TEXT NOT NULL,
+    severity INTEGER NOT NULL,
+    rule_id TEXT NOT NULL,
+    cluster TEXT NOT NULL,
+    user TEXT,
+    namespace TEXT,
+    recorded REAL NOT NULL,
+    body TEXT NOT NULL
+) STRICT;
+
+CREATE INDEX alert_recorded ON alert (recorded);
+CREATE INDEX alert_time ON alert (time);
+CREATE INDEX alert_severity ON alert (severity);
+CREATE INDEX alert_rule ON alert (rule_id);
+CREATE INDEX alert_cluster ON alert (cluster);
+CREATE INDEX alert_user ON alert (user);
+CREATE INDEX alert_namespace ON alert (namespace);
+
+CREATE TABLE cursor (
+    reader TEXT PRIMARY KEY,
+    position INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE outbox (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    alert_seq INTEGER NOT NULL REFERENCES alert (seq) ON DELETE CASCADE,
+    channel TEXT NOT NULL,
+    state TEXT NOT NULL DEFAULT 'pending' CHECK (state IN ('pending', 'sent', 'dead')),
+    created REAL NOT NULL,
+    next_try REAL NOT NULL,
+    attempts INTEGER NOT NULL DEFAULT 0,
+    error TEXT,
+    UNIQUE (alert_seq, channel)
+) STRICT;
+
+CREATE INDEX outbox_due ON outbox (state, channel, next_try);
+
+CREATE TABLE health (
+    kind TEXT NOT NULL,
+    key TEXT NOT NULL,
+    message TEXT NOT NULL,
+    since REAL NOT NULL,
+    last REAL NOT NULL,
+    count INTEGER NOT NULL DEFAULT 1,
+    PRIMARY KEY (kind, key)
+) STRICT;

@@ -1,0 +1,89 @@
+"""Opens the store, in one of three ways: as its owner, as another writer, or to read.
+
+The owner is the process that records alerts. There is one, and only it may replace or migrate
+the file: a second one could not know that its position in the event stream is void.
+"""
+
+import os
+import sqlite3
+from collections.abc import Mapping
+from pathlib import Path
+
+from tocsin.model.alert import Severity
+from tocsin.model.errors import TocsinError
+from tocsin.store.sqlite import damage, schema
+from tocsin.store.sqlite.database import Database, connect, file_lock
+from tocsin.store.sqlite.store import SqliteStore
+
+
+def own_store(path: Path, channels: Mapping[str, Severity], now: float) -> SqliteStore:
+    """Open the store as its owner: made if absent, replaced if damaged, migrated if old.
+
+    A damaged file is renamed, never deleted, and the health findings say so. The new store's
+    cursors are 0, so that the caller evaluates again what the spool still holds.
+
+    Raises:
+        TocsinError: the file is from a newer version, or the system refuses access to it.
+        StoreUnavailable: another process holds the write lock.
+    """
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with file_lock(path):
+            reason = damage.find_damage(path) if path.exists() else None
+            aside = damage.set_aside(path, now) if reason else None
+            _prepare(path)
+        store = SqliteStore(Database(path), channels, aside)
+    except (sqlite3.Error, OSError) as error:
+        message = f"cannot open the store {path}: {error}"
+        raise TocsinError(message) from error
+    if aside:
+        message = f"{path} was damaged ({reason}) and is now {aside}; alerts are evaluated again"
+        store.health.report("store", "damaged", message, now)
+    return store
+
+
+def join_store(path: Path) -> SqliteStore:
+    """Open the store of a running Tocsin for another process that writes to it.
+
+    Raises:
+        TocsinError: there is no store, or it is not of this version.
+    """
+    return _open_as_found(path, read_only=False)
+
+
+def read_store(path: Path) -> SqliteStore:
+    """Open the store for reading only.
+
+    Raises:
+        TocsinError: there is no store, or it is not of this version.
+    """
+    return _open_as_found(path, read_only=True)
+
+
+def _prepare(path: Path) -> None:
+    if not path.exists():
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    path.chmod(0o600)
+    connection = connect(path)
+    try:
+        schema.migrate(connection)
+    finally:
+        connection.close()
+
+
+def _open_as_found(path: Path, *, read_only: bool) -> SqliteStore:
+    if not path.exists():
+        message = f"there is no store at {path}: start `tocsin serve`, or name its data folder"
+        raise TocsinError(message)
+    try:
+        database = Database(path, read_only=read_only)
+    except (sqlite3.Error, OSError) as error:
+        message = f"cannot open the store {path}: {error}"
+        raise TocsinError(message) from error
+    try:
+        with database.read() as connection:
+            schema.refuse_other(connection, path)
+    except BaseException:
+        database.close()
+        raise
+    return SqliteStore(database)
