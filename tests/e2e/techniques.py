@@ -233,7 +233,7 @@ def privileged_pod(cluster: ControlPlane) -> None:
     _create_attack_pod(cluster, _pod({"securityContext": {"privileged": True}}))
 
 
-def remove_privileged_pod(cluster: ControlPlane) -> None:
+def remove_pod(cluster: ControlPlane) -> None:
     """Delete the pod at once, then its namespace."""
     with cluster.api() as http:
         path = f"{CORE}/namespaces/{NAME}/pods/{NAME}"
@@ -245,7 +245,7 @@ STEAL_TOKEN: Final = "k8s.credential-access.steal-serviceaccount-token"
 
 TECHNIQUES: Final = (
     Technique("k8s.credential-access.dump-secrets", _nothing, dump_secrets, _nothing),
-    Technique(STEAL_TOKEN, prepare_steal_token, steal_token_spdy, _delete_namespace),
+    Technique(STEAL_TOKEN, prepare_steal_token, steal_token_spdy, remove_pod),
     Technique(
         "k8s.persistence.create-admin-clusterrole",
         _nothing,
@@ -263,7 +263,7 @@ TECHNIQUES: Final = (
         "k8s.privilege-escalation.hostpath-volume",
         _create_namespace,
         hostpath_volume,
-        _delete_namespace,
+        remove_pod,
     ),
     Technique(
         "k8s.privilege-escalation.nodes-proxy",
@@ -275,12 +275,12 @@ TECHNIQUES: Final = (
         "k8s.privilege-escalation.privileged-pod",
         _create_namespace,
         privileged_pod,
-        remove_privileged_pod,
+        remove_pod,
     ),
 )
 
 STEAL_TOKEN_BY_WEBSOCKET: Final = Technique(
-    STEAL_TOKEN, prepare_steal_token, steal_token_websocket, _delete_namespace
+    STEAL_TOKEN, prepare_steal_token, steal_token_websocket, remove_pod
 )
 
 
@@ -318,10 +318,12 @@ SETTINGS: Final[Json] = {
     "data": {"colour": "green"},
 }
 
-# In order: each step builds on the ones before it.
-BACKGROUND: Final = (
+OPENING: Final = (
     _by(ADMIN, f"create namespace {SHOP}"),
     _by(ADMIN, f"create rolebinding team --clusterrole=edit --user={DEVELOPER} -n {SHOP}"),
+)
+# In order: each step builds on the ones before it.
+BACKGROUND: Final = (
     _by(DEVELOPER, f"auth can-i create deployments -n {SHOP}"),
     _by(DEVELOPER, f"create configmap settings --from-literal=colour=blue -n {SHOP}"),
     _by(DEVELOPER, f"create secret generic database --from-literal=password=blue -n {SHOP}"),
@@ -347,8 +349,20 @@ BACKGROUND: Final = (
 )
 
 
+def open_shop(cluster: ControlPlane) -> None:
+    """Give the developer a namespace with the rights to work in it."""
+    for step in OPENING:
+        step.run(cluster)
+
+
+def close_shop(cluster: ControlPlane) -> None:
+    """Remove the developer's namespace."""
+    _delete(cluster, "namespace", SHOP)
+
+
 def run_background(cluster: ControlPlane) -> None:
-    """Do a developer's ordinary work in a namespace, then remove the namespace."""
+    """Do a developer's ordinary work, from an empty namespace to its removal."""
+    open_shop(cluster)
     for step in BACKGROUND:
         step.run(cluster)
-    _delete(cluster, "namespace", SHOP)
+    close_shop(cluster)

@@ -4,6 +4,10 @@ import sys
 
 import typer
 
+from tocsin.cli.alerts import alerts
+from tocsin.cli.detect import detect
+from tocsin.cli.serve import serve
+from tocsin.cli.setup import setup
 from tocsin.model.errors import TocsinError
 
 app = typer.Typer(
@@ -13,6 +17,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+app.command()(serve)
+app.command()(detect)
+app.command()(alerts)
+app.command()(setup)
 
 
 def main() -> None:

@@ -7,12 +7,17 @@ from pathlib import Path
 
 from tocsin.connect.bundle import BundleFile
 from tocsin.connect.connection import Connection, Sources
+from tocsin.connect.kubeconfig import Credential
 from tocsin.connect.policy import SHIPPED_POLICIES
 
 # Stands in commands where no --node named one.
 _SOME_NODE = "NODE"
 _MANIFEST = "/etc/kubernetes/manifests/kube-apiserver.yaml"
 _SAVED_MANIFEST = "/root/kube-apiserver.before-tocsin.yaml"
+_RENEW_TITLES: dict[Credential, str] = {
+    "certificate": "Renew the certificate within a year",
+    "token": "Change the token when somebody may have seen it",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +47,7 @@ def steps(connection: Connection, sources: Sources) -> list[Step]:
         Step("Change the API server, one node at a time", _change(connection, sources)),
         Step("See that events arrive", _look()),
         Step("Keep the change through upgrades", _keep()),
-        Step(f"Renew the {connection.credential} in time", _renew(connection, sources)),
+        Step(_RENEW_TITLES[connection.credential], _renew(connection, sources)),
     ]
 
 
@@ -70,7 +75,9 @@ def _command_line(connection: Connection, sources: Sources) -> str:
 def _text(*paragraphs: str) -> str:
     """Join paragraphs; wrap those that are not commands."""
     return "".join(
-        f"{p.rstrip()}\n\n" if p.startswith("    ") else f"{textwrap.fill(p, 78)}\n\n"
+        f"{p.rstrip()}\n\n"
+        if p.startswith("    ")
+        else f"{textwrap.fill(p, 78, break_long_words=False, break_on_hyphens=False)}\n\n"
         for p in paragraphs
     )
 
@@ -147,7 +154,7 @@ def _change(connection: Connection, sources: Sources) -> str:
         "add what is missing, read the difference, and put it back. Manifests differ from node "
         "to node, so each node needs this with its own file:",
         _commands(
-            f"ssh root@{host} cp {_MANIFEST} {_SAVED_MANIFEST}",
+            f"ssh root@{host} cp -n {_MANIFEST} {_SAVED_MANIFEST}",
             f"scp root@{host}:{_MANIFEST} {manifest}",
             f"{_command_line(connection, sources)} --manifest {manifest}",
             f"scp kubeadm/manifests/{manifest} root@{host}:{_MANIFEST}",
@@ -185,11 +192,14 @@ def _keep() -> str:
 
 def _renew(connection: Connection, sources: Sources) -> str:
     command = _commands(f"{_command_line(connection, sources)} --yes")
+    clusters_file = sources.data.resolve() / "clusters.yaml"
     if connection.credential == "token":
         return _text(
             "A token does not expire. To change it, remove the file token here, make a new one, "
-            "and copy it to every node; the API servers read it again by themselves:",
+            "and copy it to every node as in step 2; the API servers read it again by themselves:",
             command,
+            f"The old one stays good until you take its SHA-256 out of {clusters_file}: the first "
+            "in the list of this cluster. Restart Tocsin then.",
         )
     return _text(
         "The certificate is good for a year. In its last 30 days this makes a new one; copy "

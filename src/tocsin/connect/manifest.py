@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
+import msgspec
 import yaml
 
 from tocsin.connect.apiserver import HostMount
@@ -20,6 +21,45 @@ from tocsin.connect.yamltext import parse_mapping
 from tocsin.model.errors import TocsinError
 
 _CONTAINER = "kube-apiserver"
+_MIRROR_ANNOTATION = "kubernetes.io/config.mirror"
+
+
+class _Mount(msgspec.Struct, rename="camel"):
+    name: str
+    mount_path: str
+    read_only: bool = False
+
+
+class _HostPath(msgspec.Struct):
+    path: str
+
+
+class _Volume(msgspec.Struct, rename="camel"):
+    name: str
+    host_path: _HostPath | None = None
+
+
+class _Container(msgspec.Struct, rename="camel"):
+    name: str
+    command: list[str] = []
+    args: list[str] | None = None
+    volume_mounts: list[_Mount] | None = None
+
+
+class _Spec(msgspec.Struct):
+    containers: list[_Container]
+    volumes: list[_Volume]
+
+
+class _Metadata(msgspec.Struct):
+    annotations: dict[str, str] | None = None
+
+
+class _Pod(msgspec.Struct):
+    """The part of a manifest that is of interest here."""
+
+    spec: _Spec
+    metadata: _Metadata | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +85,11 @@ def patch_manifest(
         TocsinError: it is another kind of file, or it says otherwise already.
     """
     document = parse_mapping(text, name)
-    additions = _additions(document, flags, mounts, name)
-    if not any(addition.entries for addition in additions):
+    additions = _additions(_read_pod(document, name), flags, mounts, name)
+    if not additions:
         return text
     patched = _insert(text, additions)
-    if parse_mapping(patched, name) != _extended(document, additions):
+    if not _reads_as(patched, _extended(document, additions)):
         message = f"cannot edit {name}: it is laid out in a way that Tocsin does not know"
         raise TocsinError(message)
     return patched
@@ -63,39 +103,49 @@ def unified_diff(before: str, after: str, name: str) -> str:
     return "".join(line if line.endswith("\n") else f"{line}\n" for line in lines)
 
 
-def _additions(
-    document: dict[str, Any], flags: Sequence[str], mounts: Sequence[HostMount], name: str
-) -> list[_Addition]:
-    """Return what the manifest lacks."""
+def _read_pod(document: dict[str, Any], name: str) -> _Pod:
     try:
-        spec = document["spec"]
-        index = [container["name"] for container in spec["containers"]].index(_CONTAINER)
-        container = spec["containers"][index]
-        arguments_key = "args" if "args" in container else "command"
-        arguments = [*container.get("command", ()), *container.get("args", ())]
-        present_flags = _flag_values(arguments)
-        present_mounts = {m["mountPath"].rstrip("/"): m for m in container["volumeMounts"]}
-        volumes = {v["name"]: v for v in spec["volumes"]}
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        message = (
-            f"{name} is not the manifest of a kube-apiserver: it needs a container named "
-            f"{_CONTAINER} with command and volumeMounts, and volumes"
-        )
+        pod = msgspec.convert(document, _Pod)
+    except msgspec.ValidationError as error:
+        message = f"{name} is not the manifest of a kube-apiserver: {error}"
         raise TocsinError(message) from error
-    if "kubernetes.io/config.mirror" in document.get("metadata", {}).get("annotations", {}):
+    annotations = pod.metadata.annotations if pod.metadata else None
+    if _MIRROR_ANNOTATION in (annotations or ()):
         message = (
             f"{name} is the copy that the API server shows: take the file from the node, "
             "/etc/kubernetes/manifests/kube-apiserver.yaml"
         )
         raise TocsinError(message)
-    _refuse_other_values(present_flags, flags, name)
-    missing = [m for m in mounts if not _is_mounted(m, present_mounts, volumes, name)]
-    base = ("spec", "containers", index)
-    return [
-        _Addition((*base, arguments_key), [f for f in flags if _name(f) not in present_flags]),
+    return pod
+
+
+def _additions(
+    pod: _Pod, flags: Sequence[str], mounts: Sequence[HostMount], name: str
+) -> list[_Addition]:
+    """Return what the manifest lacks, list by list."""
+    names = [container.name for container in pod.spec.containers]
+    container = pod.spec.containers[names.index(_CONTAINER)] if _CONTAINER in names else None
+    if container is None or container.volume_mounts is None:
+        message = (
+            f"{name} is not the manifest of a kube-apiserver: it has no container named "
+            f"{_CONTAINER} with volumeMounts"
+        )
+        raise TocsinError(message)
+    present = _flag_values([*container.command, *(container.args or ())])
+    _refuse_other_values(present, flags, name)
+    missing = [
+        mount
+        for mount in mounts
+        if not _is_mounted(mount, container.volume_mounts, pod.spec.volumes, name)
+    ]
+    base = ("spec", "containers", names.index(_CONTAINER))
+    arguments = "command" if container.args is None else "args"
+    additions = [
+        _Addition((*base, arguments), [flag for flag in flags if _name(flag) not in present]),
         _Addition((*base, "volumeMounts"), [volume_mount(mount) for mount in missing]),
         _Addition(("spec", "volumes"), [volume(mount) for mount in missing]),
     ]
+    return [addition for addition in additions if addition.entries]
 
 
 def _name(flag: str) -> str:
@@ -131,26 +181,24 @@ def _refuse_other_values(present: dict[str, str], flags: Iterable[str], name: st
 
 
 def _is_mounted(
-    wanted: HostMount,
-    mounts: dict[str, dict[str, Any]],
-    volumes: dict[str, dict[str, Any]],
-    name: str,
+    wanted: HostMount, mounts: Iterable[_Mount], volumes: Iterable[_Volume], name: str
 ) -> bool:
     """Return whether the folder is there already, perhaps under another name."""
-    mount = mounts.get(wanted.path)
-    if mount is None:
-        if wanted.name in volumes:
-            message = f"{name} has a volume {wanted.name} already, but not of {wanted.path}"
+    host_paths = {v.name: v.host_path.path.rstrip("/") for v in volumes if v.host_path}
+    for mount in mounts:
+        if mount.mount_path.rstrip("/") != wanted.path:
+            continue
+        if host_paths.get(mount.name) != wanted.path:
+            message = f"{name} mounts something else than the node's folder at {wanted.path}"
             raise TocsinError(message)
-        return False
-    host_path = volumes.get(mount.get("name", ""), {}).get("hostPath", {}).get("path", "")
-    if host_path.rstrip("/") != wanted.path:
-        message = f"{name} mounts something else than the node's folder at {wanted.path}"
+        if mount.read_only and not wanted.read_only:
+            message = f"{name} mounts {wanted.path} read-only, but the audit log is written there"
+            raise TocsinError(message)
+        return True
+    if wanted.name in host_paths:
+        message = f"{name} has a volume {wanted.name} already, but does not mount it as Tocsin does"
         raise TocsinError(message)
-    if mount.get("readOnly", False) and not wanted.read_only:
-        message = f"{name} mounts {wanted.path} read-only, but the audit log is written there"
-        raise TocsinError(message)
-    return True
+    return False
 
 
 def _extended(document: dict[str, Any], additions: Iterable[_Addition]) -> dict[str, Any]:
@@ -164,6 +212,13 @@ def _extended(document: dict[str, Any], additions: Iterable[_Addition]) -> dict[
     return extended
 
 
+def _reads_as(text: str, document: dict[str, Any]) -> bool:
+    try:
+        return bool(yaml.safe_load(text) == document)
+    except yaml.YAMLError:
+        return False
+
+
 def _insert(text: str, additions: Iterable[_Addition]) -> str:
     """Return the text with the additions, each behind the last line of its list."""
     root = yaml.compose(text, Loader=yaml.SafeLoader)
@@ -174,8 +229,7 @@ def _insert(text: str, additions: Iterable[_Addition]) -> str:
     # From the end of the file on, so that line numbers before it stay right.
     for node, entries in sorted(places, key=lambda place: -place[0].start_mark.line):
         block = "".join(yaml.safe_dump([entry], width=1000) for entry in entries)
-        at = _last_line(node) + 1
-        lines[at:at] = [textwrap.indent(block, " " * node.start_mark.column)] if entries else []
+        lines.insert(_last_line(node) + 1, textwrap.indent(block, " " * node.start_mark.column))
     return "".join(lines)
 
 
@@ -194,4 +248,5 @@ def _last_line(node: yaml.Node) -> int:
     if isinstance(node, yaml.CollectionNode) and node.value and not node.flow_style:
         last = node.value[-1]
         return _last_line(last[1] if isinstance(last, tuple) else last)
-    return int(node.end_mark.line)
+    # The text of a block scalar (`|`) ends where the next line begins.
+    return node.end_mark.line if node.end_mark.column else node.end_mark.line - 1

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from tocsin.detect.identity import alert_id, event_digest
 from tocsin.model.alert import Actor, Alert, EventRef, RuleRef, Target
-from tocsin.model.event import NO_OBJECT, NO_STATUS, NO_USER, AuditEvent
+from tocsin.model.event import NO_STATUS, NO_USER, AuditEvent
 from tocsin.rules.interpret import EventView
 from tocsin.rules.ir import Rule
 from tocsin.rules.operators import texts_of

@@ -71,6 +71,8 @@ def _documents(text: str, path: str) -> Iterator[Document]:
             case yaml.NodeEvent() | yaml.CollectionEndEvent():
                 if composer is not None:
                     composer.take(event)
+            case _:
+                continue
 
 
 @dataclass(slots=True)
@@ -91,7 +93,8 @@ class _Composer:
         self._nodes = 0
 
     def take(self, event: yaml.Event) -> None:
-        line = event.start_mark.line + 1
+        mark = event.start_mark
+        line = mark.line + 1 if mark is not None else 0
         match event:
             case yaml.ScalarEvent():
                 self._scalar(event, line)

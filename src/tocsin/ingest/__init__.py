@@ -1,0 +1,1 @@
+"""Bytes in: authenticated, durable, acknowledged; unparsed until then."""

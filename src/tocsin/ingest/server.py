@@ -39,11 +39,13 @@ class Connection(HttpToolsProtocol):
         self,
         config: uvicorn.Config,
         server_state: ServerState,
+        metrics: IngestMetrics,
         head_timeout: float,
         on_lost: Callable[[], None],
     ) -> None:
         """Cut the connection when a request's head takes longer than `head_timeout`."""
         super().__init__(config, server_state, app_state={})
+        self._metrics = metrics
         self._head_timeout = head_timeout
         self._on_lost = on_lost
         self._head_deadline: asyncio.TimerHandle | None = None
@@ -68,8 +70,9 @@ class Connection(HttpToolsProtocol):
     @override
     def data_received(self, data: bytes) -> None:
         """Parse `data`; whatever arrives between two requests starts the next one's clock."""
-        between_requests = self.cycle is None or self.cycle.response_complete
-        if between_requests and self._head_deadline is None:
+        # uvicorn's type hides that there is no cycle before the first request.
+        idle = self.cycle is None or self.cycle.response_complete  # type: ignore[redundant-expr]
+        if idle and self._head_deadline is None:
             self._expect_head()
         super().data_received(data)
         if self._head_deadline is not None:
@@ -89,6 +92,12 @@ class Connection(HttpToolsProtocol):
         self._head_complete()
         super().on_headers_complete()
 
+    @override
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is not HTTP."""
+        self._metrics.refused.labels("malformed").inc()
+        super().send_400_response(msg)
+
     def _expect_head(self) -> None:
         self._head_bytes = 0
         self._head_deadline = self.loop.call_later(self._head_timeout, self._cut)
@@ -99,7 +108,11 @@ class Connection(HttpToolsProtocol):
             self._head_deadline = None
 
     def _cut(self) -> None:
+        self._metrics.refused.labels("head").inc()
         self.transport.abort()
+
+
+_ConnectionFactory = Callable[[Callable[[], None]], Connection]
 
 
 class Listener:
@@ -117,10 +130,15 @@ class Listener:
         self._accepting: list[asyncio.Task[None]] = []
         self._handshakes: set[asyncio.Task[None]] = set()
 
+    @property
+    def addresses(self) -> list[tuple[str, int]]:
+        """Host and port of each socket."""
+        return [sock.getsockname()[:2] for sock in self._sockets]
+
     def start(self, config: uvicorn.Config, server_state: ServerState) -> None:
         """Begin to accept; uvicorn's state keeps the list of connections."""
         connection = functools.partial(
-            Connection, config, server_state, self._app.settings.head_timeout
+            Connection, config, server_state, self._metrics, self._app.settings.head_timeout
         )
         self._accepting = [
             asyncio.create_task(self._accept(sock, connection)) for sock in self._sockets
@@ -135,9 +153,7 @@ class Listener:
         for sock in self._sockets:
             sock.close()
 
-    async def _accept(
-        self, listening: socket.socket, connection: Callable[[Callable[[], None]], Connection]
-    ) -> None:
+    async def _accept(self, listening: socket.socket, connection: _ConnectionFactory) -> None:
         loop = asyncio.get_running_loop()
         while True:
             try:
@@ -147,35 +163,34 @@ class Listener:
                 log.warning("accept failed: %s", error)
                 await asyncio.sleep(_ACCEPT_PAUSE)
                 continue
-            if self._is_full(address[0]):
+            host = address[0]
+            if self._is_full(host):
                 self._metrics.refused.labels("connections").inc()
                 sock.close()
             else:
-                self._open[address[0]] += 1
-                on_lost = functools.partial(self._leave, address[0])
-                task = loop.create_task(
-                    self._handshake(sock, functools.partial(connection, on_lost), on_lost)
-                )
+                self._open[host] += 1
+                task = loop.create_task(self._handshake(sock, host, connection))
                 self._handshakes.add(task)
                 task.add_done_callback(self._handshakes.discard)
             # A flood of connections must not keep the loop from everything else.
             await asyncio.sleep(0)
 
     async def _handshake(
-        self, sock: socket.socket, connection: Callable[[], Connection], on_lost: Callable[[], None]
+        self, sock: socket.socket, host: str, connection: _ConnectionFactory
     ) -> None:
         settings = self._app.settings
         context = self._tls.context(certificate_required=not self._app.senders.uses_tokens)
+        on_lost = functools.partial(self._leave, host)
         try:
             await asyncio.get_running_loop().connect_accepted_socket(
-                connection,
+                lambda: connection(on_lost),
                 sock,
                 ssl=context,
                 ssl_handshake_timeout=settings.handshake_timeout,
                 ssl_shutdown_timeout=_CLOSE_SECONDS,
             )
         except OSError as error:
-            log.debug("TLS handshake failed: %s", error)
+            log.info("TLS handshake with %s failed: %s", host, error)
             self._metrics.refused.labels("tls").inc()
             on_lost()
 
@@ -197,6 +212,11 @@ class WebhookServer(uvicorn.Server):
         """Serve what `listener` accepts, once `serve()` is awaited."""
         super().__init__(config)
         self._listener = listener
+
+    @property
+    def addresses(self) -> list[tuple[str, int]]:
+        """Host and port of each socket that is listened on."""
+        return self._listener.addresses
 
     @override
     @contextlib.contextmanager

@@ -9,6 +9,7 @@ makes the API server hold the batch for minutes.
 import asyncio
 import re
 import time
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
 import msgspec
@@ -18,11 +19,11 @@ from starlette.types import Receive, Scope, Send
 
 from tocsin.ingest import refusals
 from tocsin.ingest.body import MIB, Body
-from tocsin.ingest.load import Load
+from tocsin.ingest.load import Load, Share
 from tocsin.ingest.metrics import IngestMetrics
 from tocsin.ingest.refusals import Refusal, RefusedError
 from tocsin.ingest.senders import Sender, Senders
-from tocsin.ingest.spool import PostMeta, SpoolUnavailable, SpoolWriter
+from tocsin.ingest.spool import PostMeta, SpoolUnavailable, SpoolWriter, Upload
 from tocsin.ingest.tls import TlsSettings
 
 # RFC 1123: what a node may be called.
@@ -125,20 +126,28 @@ class Webhook:
     async def _store(self, request: Request, body: Body, meta: PostMeta) -> None:
         """Return when the whole body is durable; RefusedError or SpoolUnavailable if it is not."""
         gzip = self._expects_gzip(request)
+        if int(request.headers.get("Content-Length", "0")) > self.settings.max_body:
+            raise RefusedError(refusals.TOO_LARGE)
         with self._load.post() as share:
             upload = self._spool.upload(meta)
             try:
-                async with asyncio.timeout(self.settings.body_timeout):
-                    async for piece in body.pieces(gzip=gzip):
-                        share.add(len(piece))
-                        await asyncio.wrap_future(upload.write(piece))
+                await self._receive(body.pieces(gzip=gzip), upload, share)
                 with self._metrics.ack_seconds.time():
                     await asyncio.wrap_future(upload.commit())
-            except TimeoutError as error:
-                raise RefusedError(refusals.SLOW) from error
-            finally:
+            except BaseException:
                 upload.abort()
+                raise
         self._metrics.bytes.labels(meta.cluster, meta.source).inc(share.length)
+
+    async def _receive(self, pieces: AsyncIterator[bytes], upload: Upload, share: Share) -> None:
+        """Pass the body on to the spool, at the pace of the disk and in the time allowed."""
+        try:
+            async with asyncio.timeout(self.settings.body_timeout):
+                async for piece in pieces:
+                    share.add(len(piece))
+                    await asyncio.wrap_future(upload.write(piece))
+        except TimeoutError as error:
+            raise RefusedError(refusals.SLOW) from error
 
     async def _drain(self, body: Body) -> Refusal | None:
         """Let the sender finish, so that it reads the answer; return a refusal if it does not."""
@@ -171,4 +180,5 @@ def _read_path(path: str) -> tuple[str | None, str | None]:
             return cluster, None
         case ["v1", "audit", cluster, node]:
             return cluster, node if _NODE_NAME.fullmatch(node) else None
-    return None, None
+        case _:
+            return None, None

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from typing_extensions import override
+
 
 @dataclass(frozen=True, slots=True)
 class Location:
@@ -11,6 +13,7 @@ class Location:
     line: int = 0
     column: int = 0
 
+    @override
     def __str__(self) -> str:
         """Return `path:line`, the form that editors and terminals turn into a link."""
         return f"{self.path}:{self.line}" if self.line else self.path
@@ -24,6 +27,7 @@ class Fault:
     location: Location
     field: str | None = None
 
+    @override
     def __str__(self) -> str:
         """Return the sentence that is shown to the author of the file."""
         at_field = f" ({self.field})" if self.field else ""

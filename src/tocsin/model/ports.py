@@ -104,7 +104,7 @@ class AlertStore(AlertSource, Protocol):
     def alerts(
         self, where: AlertFilter, limit: int, before: int | None = None
     ) -> list[StoredAlert]:
-        """Return matching alerts, newest arrival first, older than row number `before`."""
+        """Return matching alerts, newest event first; `before` is the last page's last `seq`."""
         ...
 
     def count(self, where: AlertFilter) -> int:

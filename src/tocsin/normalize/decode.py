@@ -64,10 +64,13 @@ class Batch:
     events: list[AuditEvent] = field(default_factory=list)
     rejects: list[Reject] = field(default_factory=list)
     slices: Callable[[], Sequence[msgspec.Raw | bytes]] = tuple
+    _cut: Sequence[msgspec.Raw | bytes] | None = None
 
     def raw(self, index: int) -> bytes:
-        """Return a copy of the exact bytes of one event."""
-        return bytes(self.slices()[index])
+        """Return a copy of the exact bytes of one event; cut apart once, when first asked."""
+        if self._cut is None:
+            self._cut = self.slices()
+        return bytes(self._cut[index])
 
 
 class BodyDecoder:

@@ -166,7 +166,7 @@ def credential(event: AuditEvent) -> dict[str, object] | None:
     """Return the `id` of the credential in use and of one `issued` by this request."""
     extra = (event.user or NO_USER).extra or {}
     ids = extra.get(CREDENTIAL_ID)
-    found = {
+    found: dict[str, object] = {
         "id": ids[0] if ids else None,
         "issued": (event.annotations or {}).get(ISSUED_CREDENTIAL_ID),
     }

@@ -11,7 +11,7 @@ MARK = "[redacted]"
 
 # Names of query parameters, flags and fields whose value is a secret. `token` alone also
 # ends names such as access_token; `secretName` and `tokenreviews` are no secrets.
-_SECRET_NAMES = (
+_SENSITIVE = (
     "access[_-]?key|api[_-]?key|auth[_-]?token|authorization|client[_-]?secret|credentials?|"
     "pass(?:wd|word|phrase)?|private[_-]?key|secret|token"
 )
@@ -23,11 +23,11 @@ _SECRETS = (
     (r"(?i)\b(bearer|basic)(?:\s|\+|%20|:)+[A-Za-z0-9._~+/=%-]{6,}", rf"\1 {MARK}"),
     # name=value and name: value, in URIs, commands and JSON-like text.
     (
-        rf"(?i)(\b(?:[a-z0-9]+[_-])*(?:{_SECRET_NAMES})(?:=|%3D|\"?\s*:\s*\"?))[^\s&\"',;]+",
+        rf"(?i)(\b(?:[a-z0-9]+[_-])*(?:{_SENSITIVE})(?:=|%3D|\"?\s*:\s*\"?))[^\s&\"',;]+",
         rf"\1{MARK}",
     ),
     # --name value, as separate arguments of a command.
-    (rf"(?i)(--?(?:[a-z0-9]+[_-])*(?:{_SECRET_NAMES})(?:\s+|\+|%20))[^\s&\"',;]+", rf"\1{MARK}"),
+    (rf"(?i)(--?(?:[a-z0-9]+[_-])*(?:{_SENSITIVE})(?:\s+|\+|%20))[^\s&\"',;]+", rf"\1{MARK}"),
     # Bootstrap tokens of kubeadm.
     (r"\b[a-z0-9]{6}\.[a-z0-9]{16}\b", MARK),
     # The user and password of a URL.

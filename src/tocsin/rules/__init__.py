@@ -1,0 +1,1 @@
+"""The one rule representation, its reference meaning, and its compiler."""

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import msgspec
+from typing_extensions import override
 
 from tocsin.rules import ir
 from tocsin.rules.extract import extractor
@@ -138,9 +139,7 @@ class _EventScope(_Scope):
         self._schema = schema
 
     def prologue(self) -> list[str]:
-        return [
-            f"    {b.name} = {'UNSET' if b.lazy else b.code}" for b in self._bindings.values()
-        ]
+        return [f"    {b.name} = {'UNSET' if b.lazy else b.code}" for b in self._bindings.values()]
 
     def rule(self, index: int, terms: list[_Code]) -> list[str]:
         """Return the statements that report `index` when all terms hold."""
@@ -161,12 +160,14 @@ class _EventScope(_Scope):
         lines.append(f"{pad}hits.append({index})")
         return lines
 
+    @override
     def scalar(self, path: str) -> tuple[str, str] | None:
         attribute = self._schema.attributes.get(path)
         if attribute is None or attribute.kind not in ("text", "number"):
             return None
         return self._attribute(path), attribute.kind
 
+    @override
     def leaves(self, path: str) -> str:
         found = self._schema.resolve(path)
         if found is None:
@@ -182,6 +183,7 @@ class _EventScope(_Scope):
         extract = self.constant(extractor(segments, last_segment(name)))
         return self.bind(f"leaves {path}", f"{extract}({root})", (root,), lazy=True)
 
+    @override
     def everything(self) -> str:
         schema = self._schema
         texts = self.constant(lambda event: texts_of(EventView(event, schema).everything()))
@@ -217,6 +219,7 @@ class _EventScope(_Scope):
 class _ElementScope(_Scope):
     """The body of a loop over list elements: paths start at the element."""
 
+    @override
     def leaves(self, path: str) -> str:
         extract = self.constant(extractor(split(path)))
         return self.bind(f"leaves {path}", f"{extract}(item)")

@@ -12,6 +12,7 @@ import hashlib
 import importlib.util
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -24,6 +25,7 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 STAGES = "kwok-stages.yaml"
+SCRATCH = "building-"
 STAGE_FOLDERS = ("node/fast", "node/heartbeat-with-lease", "pod/fast")
 
 
@@ -79,6 +81,8 @@ def build() -> Assets:
     cache.mkdir(parents=True, exist_ok=True)
     given = _given_folder()
     with _locked(cache / ".lock"):
+        for leftover in cache.glob(f"{SCRATCH}*"):
+            shutil.rmtree(leftover, ignore_errors=True)
         for module in MODULES:
             _build_missing(module, cache, given)
         _collect_stages(cache, given)
@@ -113,6 +117,21 @@ def find_etcd(given: Path | None) -> Path:
     raise BuildError(message)
 
 
+def etcd_version(program: Path) -> tuple[int, ...]:
+    """Ask etcd for its version, which also proves that it runs here."""
+    command = [str(program), "--version"]
+    try:
+        result = subprocess.run(command, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        message = f"{program} does not run: {error}"
+        raise BuildError(message) from error
+    found = re.search(r"(\d+)\.(\d+)\.(\d+)", result.stdout)
+    if found is None:
+        message = f"{program} tells no version: {result.stdout!r}"
+        raise BuildError(message)
+    return tuple(map(int, found.groups()))
+
+
 def _given_folder() -> Path | None:
     value = os.environ.get("KUBEBUILDER_ASSETS")
     if not value:
@@ -144,7 +163,7 @@ def _build_missing(module: Module, cache: Path, given: Path | None) -> None:
     version = _go(module, "list", "-m", "-f", "{{.Version}}", module.path).strip()
     _say(f"building {', '.join(missing)} {version}: a first time takes minutes")
     started = time.monotonic()
-    with tempfile.TemporaryDirectory(dir=cache) as scratch:
+    with tempfile.TemporaryDirectory(dir=cache, prefix=SCRATCH) as scratch:
         flags = ["-trimpath", "-ldflags", _stamp(module, version, cache.name)]
         packages = [module.programs[name] for name in missing]
         _go(module, "build", *flags, "-o", f"{scratch}/", *packages)
@@ -215,9 +234,11 @@ def main() -> int:
     """Build what is missing and list the programs."""
     try:
         assets = build()
+        version = ".".join(map(str, etcd_version(assets.files["etcd"])))
     except BuildError as error:
         _say(str(error))
         return 1
+    _say(f"etcd answers with version {version}")
     for name, path in sorted(assets.files.items()):
         _say(f"{name}: {path}")
     return 0

@@ -30,6 +30,7 @@ ADMIN: Final = "kubernetes-admin"
 GROUPS: Final[dict[str, tuple[str, ...]]] = {ADMIN: ("system:masters",)}
 # What client-go calls a program without a version stamp, as most third-party tools are.
 USER_AGENT: Final = "client/v0.0.0 (linux/amd64) kubernetes/$Format"
+WATCH_LIST_ETCD: Final = (3, 5, 13)
 POD_LOG: Final = "2026-01-01T00:00:00.000000000Z stdout F ready\n"
 
 
@@ -67,6 +68,7 @@ class ControlPlane:
         self._nodes = tuple(nodes)
         self._assets = assets
         self._servers: list[processes.Server] = []
+        self._etcd_version: tuple[int, ...] = ()
         self._port, self._etcd_port, self._etcd_peer_port = processes.free_ports(3)
         self.url = f"https://127.0.0.1:{self._port}"
         self.pki = Authority(self.directory / "pki")
@@ -99,8 +101,9 @@ class ControlPlane:
         return {server.name: server.process.pid for server in self._servers}
 
     def stop(self) -> None:
-        """End all programs, the last started first."""
-        processes.stop(self._servers[::-1])
+        """End all programs; etcd last, for the API server hangs without it."""
+        processes.stop(self._servers[1:])
+        processes.stop(self._servers[:1])
         self._servers.clear()
 
     def kubectl(
@@ -198,6 +201,7 @@ class ControlPlane:
         (self.directory / "logs" / "harness.log").write_text(ready)
 
     def _start_etcd(self) -> None:
+        self._etcd_version = build.etcd_version(Path(self._asset("etcd")))
         client = f"http://127.0.0.1:{self._etcd_port}"
         peer = f"http://127.0.0.1:{self._etcd_peer_port}"
         self._run(
@@ -240,23 +244,39 @@ class ControlPlane:
             f"--kubelet-client-certificate={pki.crt('apiserver-kubelet-client')}",
             f"--kubelet-client-key={pki.key('apiserver-kubelet-client')}",
             "--kubelet-preferred-address-types=InternalIP",
+            *self._feature_flags("WatchList", "WatchListClient"),
             *self._audit_flags,
         )
         with self.api() as http:
             self.wait(lambda: _answers(http, "/readyz"), "the API server", timeout=60)
 
+    def _feature_flags(self, *features: str) -> list[str]:
+        """Turn features off if etcd is too old for them; clients would fail over and over."""
+        if self._etcd_version >= WATCH_LIST_ETCD:
+            return []
+        return [f"--feature-gates={','.join(f'{feature}=false' for feature in features)}"]
+
     def _abac_policy(self) -> Path:
-        """Let kubelets list nodes: kwok insists on it, and an RBAC grant would leave events."""
-        path = self.directory / "abac.json"
-        spec = {"group": "system:nodes", "apiGroup": "*", "resource": "nodes", "readonly": True}
+        """Let kubelets list what kwok lists; an RBAC grant would leave audit events."""
+        path = self.directory / "abac.jsonl"
         version = "abac.authorization.kubernetes.io/v1beta1"
-        path.write_text(json.dumps({"apiVersion": version, "kind": "Policy", "spec": spec}))
+        shared = {"group": "system:nodes", "apiGroup": "*", "namespace": "*", "readonly": True}
+        policies = [
+            {"apiVersion": version, "kind": "Policy", "spec": {**shared, "resource": resource}}
+            for resource in ("nodes", "leases")
+        ]
+        path.write_text("".join(json.dumps(policy) + "\n" for policy in policies))
         return path
 
     def _start_controllers(self) -> None:
         manager, scheduler = "system:kube-controller-manager", "system:kube-scheduler"
         # No leader election: a busy machine must not make them give up.
-        shared = ("--leader-elect=false", "--bind-address=127.0.0.1", "--secure-port=0")
+        shared = [
+            "--leader-elect=false",
+            "--bind-address=127.0.0.1",
+            "--secure-port=0",
+            *self._feature_flags("WatchListClient"),
+        ]
         self._run(
             "kube-controller-manager",
             f"--kubeconfig={self.kubeconfig(manager)}",
@@ -265,6 +285,8 @@ class ControlPlane:
             f"--root-ca-file={self.pki.certificate}",
             f"--service-account-private-key-file={self.pki.key('service-accounts')}",
             "--use-service-account-credentials=true",
+            "--kube-api-qps=500",
+            "--kube-api-burst=1000",
             *shared,
         )
         self._run("kube-scheduler", f"--kubeconfig={self.kubeconfig(scheduler)}", *shared)
@@ -338,7 +360,10 @@ class ControlPlane:
 
     def _environment(self) -> dict[str, str]:
         """Keep the caller's configuration and proxies out of the programs."""
-        return {"PATH": os.environ.get("PATH", os.defpath), "HOME": str(self.directory)}
+        environment = {"PATH": os.environ.get("PATH", os.defpath), "HOME": str(self.directory)}
+        if self._etcd_version < WATCH_LIST_ETCD:
+            environment["KUBE_FEATURE_WatchListClient"] = "false"
+        return environment
 
     def _issue_user(self, user: str) -> None:
         groups = ("system:nodes",) if user.startswith("system:node:") else GROUPS.get(user, ())

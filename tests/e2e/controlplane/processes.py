@@ -17,7 +17,7 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-GRACE_SECONDS = 3.0
+GRACE_SECONDS = 5.0
 LOG_TAIL = 2000
 
 

@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 import typer
 import yaml
-from click.testing import Result
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from tocsin.cli.setup import setup
 from tocsin.connect.clusters import load_clusters

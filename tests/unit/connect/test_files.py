@@ -24,7 +24,7 @@ def test_file_is_replaced_with_the_mode_asked_for(tmp_path: Path) -> None:
 def test_failed_write_leaves_nothing_behind(tmp_path: Path) -> None:
     folder = tmp_path / "file"
     folder.mkdir()
-    with pytest.raises(TocsinError, match="cannot write .*file: Is a directory"):
+    with pytest.raises(TocsinError, match=r"cannot write .*file: Is a directory"):
         write_atomic(folder, b"content")
     assert list(tmp_path.iterdir()) == [folder]
 
@@ -40,11 +40,11 @@ def test_a_folder_that_exists_keeps_its_mode(tmp_path: Path) -> None:
 def test_unusable_paths_are_named(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.touch()
-    with pytest.raises(TocsinError, match="cannot make the folder .*/file/below"):
+    with pytest.raises(TocsinError, match=r"cannot make the folder .*/file/below"):
         make_private_folder(file / "below")
     with pytest.raises(TocsinError, match="cannot open the folder"), locked(file):
         pass
-    with pytest.raises(TocsinError, match="cannot read .*: Is a directory"):
+    with pytest.raises(TocsinError, match=r"cannot read .*: Is a directory"):
         read_if_exists(tmp_path)
     with pytest.raises(TocsinError, match="there is no file"):
         read_required(tmp_path / "none")

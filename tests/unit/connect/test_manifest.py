@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import pytest
@@ -77,7 +78,7 @@ def test_only_what_is_missing_is_added() -> None:
         MANIFEST.rstrip("\n"),
         MANIFEST.replace("status: {}\n", ""),
         MANIFEST.replace("status: {}\n", "").rstrip("\n"),
-        MANIFEST.replace("    - ", "      - "),
+        MANIFEST.replace("    - -", "      - -").replace("    - kube", "      - kube"),
         MANIFEST + "# the end\n",
         MANIFEST.replace("  - command:\n    - kube-apiserver\n", "  - args:\n"),
         MANIFEST.replace(
@@ -94,12 +95,15 @@ def test_other_layouts_are_edited_too(text: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        MANIFEST.replace("  - command:\n    - kube-apiserver\n", "  - command: [kube-apiserver]\n"),
-        MANIFEST.replace("    - kube-apiserver\n", "    - kube-apiserver\n    - |\n      --a\n"),
+        re.sub(r"- command:\n(    - .*\n)+", "- command: [kube-apiserver]\n", MANIFEST),
+        re.sub(r"- command:\n(    - .*\n)+", "- command: [\n    kube-apiserver]\n", MANIFEST),
+        MANIFEST.replace("  - command:\n", "  - command: &flags\n").replace(
+            "    volumeMounts:\n", "    args: *flags\n    volumeMounts:\n"
+        ),
     ],
 )
 def test_unknown_layout_is_refused_not_damaged(text: str) -> None:
-    with pytest.raises(TocsinError):
+    with pytest.raises(TocsinError, match="in a way that Tocsin does not know"):
         patched(text)
 
 
@@ -157,9 +161,8 @@ def test_folder_that_is_used_otherwise_is_refused(mount: str, volume: str, probl
 
 
 def test_mirror_pod_is_refused() -> None:
-    text = MANIFEST.replace(
-        "  annotations:\n", "  annotations:\n    kubernetes.io/config.mirror: x\n"
-    )
+    mark = "    kubernetes.io/config.mirror: x\n"
+    text = MANIFEST.replace("  annotations:\n", f"  annotations:\n{mark}")
     with pytest.raises(TocsinError, match="take the file from the node"):
         patched(text)
 
@@ -170,12 +173,14 @@ def test_mirror_pod_is_refused() -> None:
         ("", "holds no mapping"),
         ("[]", "holds no mapping"),
         ("a: [", "not readable as YAML"),
-        ("[" * 5000, "not readable as YAML"),
+        ("[" * 1000, "not readable as YAML"),
         ("a: 1\n---\nb: 2\n", "not readable as YAML"),
         ("kind: Pod", "not the manifest of a kube-apiserver"),
-        ("spec: {containers: [{name: etcd}]}", "not the manifest of a kube-apiserver"),
+        ("spec: {containers: [{name: etcd}], volumes: []}", "no container named kube-apiserver"),
+        ("spec: {containers: [{name: kube-apiserver}], volumes: []}", "with volumeMounts"),
         ("spec: {containers: [{name: kube-apiserver}]}", "not the manifest of a kube-apiserver"),
-        ("spec: {containers: [{name: kube-apiserver, command: [1], volumeMounts: []}]}", "not the"),
+        ("spec: {containers: [{name: kube-apiserver, command: [1]}]}", "not the manifest"),
+        ("metadata: 1\nspec: {containers: [], volumes: []}", "not the manifest"),
     ],
 )
 def test_other_files_are_refused(text: str, problem: str) -> None:

@@ -47,11 +47,11 @@ def test_address_is_read(text: str, host_port: str) -> None:
     ],
 )
 def test_wrong_address_is_refused(text: str) -> None:
-    with pytest.raises(TocsinError, match="wrong (address|host)"):
+    with pytest.raises(TocsinError, match=r"wrong (address|host)"):
         parse_endpoint(text)
 
 
-@pytest.mark.parametrize("text", ["0.0.0.0", "[::]:8080", "224.0.0.1"])
+@pytest.mark.parametrize("text", ["0.0.0.0:8080", "[::]:8080", "224.0.0.1"])
 def test_address_to_listen_on_is_refused(text: str) -> None:
     with pytest.raises(TocsinError, match="not connect to it"):
         parse_endpoint(text)

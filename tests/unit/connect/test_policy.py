@@ -40,5 +40,5 @@ def test_file_that_is_no_policy_is_refused(tmp_path: Path, text: str, problem: s
 
 
 def test_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(TocsinError, match="there is no file .*/none.yaml"):
+    with pytest.raises(TocsinError, match=r"there is no file .*/none\.yaml"):
         load_policy(str(tmp_path / "none.yaml"))

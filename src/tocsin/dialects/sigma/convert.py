@@ -16,7 +16,7 @@ from sigma.conditions import (
 from sigma.exceptions import SigmaError
 from sigma.rule import SigmaDetections
 
-from tocsin.dialects.sigma.values import Sets, ValueFault, keyword, operators
+from tocsin.dialects.sigma.values import Sets, ValueFaultError, keyword, operators
 from tocsin.model.errors import Fault, LoadError, Location
 from tocsin.rules import ir
 from tocsin.rules.paths import PathError, split
@@ -119,7 +119,7 @@ class _Converter:
         try:
             split(node.field)
             found = operators(node.value, self._context.sets)
-        except (ValueFault, PathError, SigmaError) as error:
+        except (ValueFaultError, PathError, SigmaError) as error:
             self.faults.append(Fault(str(error), at, node.field))
             return ir.AnyOf(())
         return _any(ir.Test(node.field.replace("[]", ""), op, at) for op in found)
@@ -127,7 +127,7 @@ class _Converter:
     def _keyword(self, node: ConditionValueExpression, at: Location) -> ir.Expr:
         try:
             found = keyword(node.value, self._context.sets)
-        except (ValueFault, SigmaError) as error:
+        except (ValueFaultError, SigmaError) as error:
             self.faults.append(Fault(str(error), at, "keyword"))
             return ir.AnyOf(())
         return _any(ir.Anywhere(op, at) for op in found)

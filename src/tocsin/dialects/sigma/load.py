@@ -122,7 +122,9 @@ def _selection_faults(document: Document) -> list[Fault]:
     for name, definition in detection.items() if isinstance(detection, dict) else ():
         if name in ("condition", "rules"):
             continue
-        for key, part in definition.items() if isinstance(definition, dict) else ((None, definition),):
+        for key, part in (
+            definition.items() if isinstance(definition, dict) else ((None, definition),)
+        ):
             try:
                 SigmaDetection.from_definition(part if key is None else {key: part})
             except SigmaError as error:

@@ -4,7 +4,8 @@ Text matches the whole value and ignores case unless `cased`; numbers and boolea
 compared by their canonical text, so 403 and '403' are the same.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 from sigma.exceptions import SigmaError
 from sigma.types import (
@@ -48,7 +49,7 @@ _UNITS: dict[TimestampPart, ir.TimeUnit] = {
 }
 
 
-class ValueFault(ValueError):
+class ValueFaultError(ValueError):
     """A value that cannot be expressed, with the reason."""
 
 
@@ -60,7 +61,7 @@ def operators(value: SigmaType, sets: Sets) -> list[ir.Operator]:
         sets: the texts behind `%name%` placeholders.
 
     Raises:
-        ValueFault: the value cannot be expressed.
+        ValueFaultError: the value cannot be expressed.
     """
     match value:
         case SigmaExpansion():
@@ -84,31 +85,40 @@ def keyword(value: SigmaType, sets: Sets) -> list[ir.Operator]:
 
 
 def _scalar(value: SigmaType) -> ir.Operator:
-    match value:
-        case SigmaTimestampPart():
-            return ir.InTime(_UNITS[value.timestamp_part], int(value.number))
-        case SigmaNumber():
-            return ir.TextIs("equals", (str(value.number),), fold=False)
-        case SigmaBool():
-            return ir.TextIs("equals", ("true" if value.boolean else "false",), fold=True)
-        case SigmaNull():
-            return ir.Present(wanted=False)
-        case SigmaExists():
-            return ir.Present(wanted=bool(value))
-        case SigmaCIDRExpression():
-            return ir.InNetwork((str(value.network),))
-        case SigmaFieldReference():
-            how: ir.How = "equals"
-            if value.starts_with:
-                how = "contains" if value.ends_with else "startswith"
-            elif value.ends_with:
-                how = "endswith"
-            return ir.SameAs(value.field, how)
-        case SigmaCompareExpression() if value.op in _ORDERS:
-            return ir.Compare(_ORDERS[value.op], value.number.number)
-        case _:
-            message = f"values of type {type(value).__name__} are not supported"
-            raise ValueFault(message)
+    for kind, convert in _SCALARS:
+        if isinstance(value, kind):
+            return convert(value)
+    message = f"values of type {type(value).__name__} are not supported"
+    raise ValueFaultError(message)
+
+
+def _compare(value: SigmaCompareExpression) -> ir.Operator:
+    if value.op not in _ORDERS:
+        message = f"comparison {value.op.name} is not supported"
+        raise ValueFaultError(message)
+    return ir.Compare(_ORDERS[value.op], value.number.number)
+
+
+def _same_as(value: SigmaFieldReference) -> ir.Operator:
+    how: ir.How = "equals"
+    if value.starts_with:
+        how = "contains" if value.ends_with else "startswith"
+    elif value.ends_with:
+        how = "endswith"
+    return ir.SameAs(value.field, how)
+
+
+# In this order: a part of a time is a number too.
+_SCALARS: tuple[tuple[type[SigmaType], Callable[[Any], ir.Operator]], ...] = (
+    (SigmaTimestampPart, lambda v: ir.InTime(_UNITS[v.timestamp_part], int(v.number))),
+    (SigmaNumber, lambda v: ir.TextIs("equals", (str(v.number),), fold=False)),
+    (SigmaBool, lambda v: ir.TextIs("equals", ("true" if v.boolean else "false",), fold=True)),
+    (SigmaNull, lambda _: ir.Present(wanted=False)),
+    (SigmaExists, lambda v: ir.Present(wanted=bool(v))),
+    (SigmaCIDRExpression, lambda v: ir.InNetwork((str(v.network),))),
+    (SigmaFieldReference, _same_as),
+    (SigmaCompareExpression, _compare),
+)
 
 
 def _lookup(sets: Sets):  # type: ignore[no-untyped-def] # noqa: ANN202 - pySigma's own callback type
@@ -116,7 +126,7 @@ def _lookup(sets: Sets):  # type: ignore[no-untyped-def] # noqa: ANN202 - pySigm
         if placeholder.name not in sets:
             known = ", ".join(sorted(sets)) or "none"
             message = f"no set is named %{placeholder.name}% (known sets: {known})"
-            raise ValueFault(message)
+            raise ValueFaultError(message)
         return (SigmaString(text) for text in sets[placeholder.name])
 
     return look
@@ -126,35 +136,38 @@ def _expand(value: SigmaString, sets: Sets) -> list[SigmaString]:
     try:
         return value.replace_placeholders(_lookup(sets))
     except SigmaError as error:
-        raise ValueFault(str(error)) from error
+        raise ValueFaultError(str(error)) from error
 
 
 def _string(value: SigmaString, original: SigmaString) -> ir.Operator:
     fold = not isinstance(original, SigmaCasedString)
     parts = [part for part in value.s if part != ""]
+    how: ir.How
     match parts:
-        case []:
-            return ir.TextIs("equals", ("",), fold)
         case [SpecialChars.WILDCARD_MULTI]:
             return ir.Present(wanted=True)
+        case []:
+            how, text = "equals", ""
         case [str(text)]:
-            return _text("equals", text, fold=fold)
+            how = "equals"
         case [str(text), SpecialChars.WILDCARD_MULTI]:
-            return _text("startswith", text, fold=fold)
+            how = "startswith"
         case [SpecialChars.WILDCARD_MULTI, str(text)]:
-            return _text("endswith", text, fold=fold)
+            how = "endswith"
         case [SpecialChars.WILDCARD_MULTI, str(text), SpecialChars.WILDCARD_MULTI]:
-            return _text("contains", text, fold=fold)
-    wildcards = {SpecialChars.WILDCARD_MULTI: ".*", SpecialChars.WILDCARD_SINGLE: "."}
+            how = "contains"
+        case _:
+            return _wildcards(parts, fold=fold)
+    return ir.TextIs(how, (text.lower() if fold else text,), fold)
+
+
+def _wildcards(parts: list[str | SpecialChars | Placeholder], *, fold: bool) -> ir.Operator:
+    patterns = {SpecialChars.WILDCARD_MULTI: ".*", SpecialChars.WILDCARD_SINGLE: "."}
     pattern = "".join(
-        escape(part) if isinstance(part, str) else wildcards[part]  # type: ignore[index]
+        escape(part) if isinstance(part, str) else patterns[part]  # type: ignore[index]
         for part in parts
     )
     return ir.Pattern(rf"(?{'i' if fold else ''}s)\A{pattern}\z")
-
-
-def _text(how: ir.How, text: str, *, fold: bool) -> ir.Operator:
-    return ir.TextIs(how, (text.lower() if fold else text,), fold)
 
 
 def _regex(value: SigmaRegularExpression) -> ir.Operator:
@@ -164,5 +177,5 @@ def _regex(value: SigmaRegularExpression) -> ir.Operator:
         searcher(pattern)
     except PatternError as error:
         message = f"regular expression {pattern!r} is refused: {error}"
-        raise ValueFault(message) from error
+        raise ValueFaultError(message) from error
     return ir.Pattern(pattern)

@@ -8,10 +8,12 @@ follow by number. Nothing is parsed here. `SpoolWriter` states what an acknowled
 from tocsin.ingest.spool.post import Lost, Post, PostMeta
 from tocsin.ingest.spool.reader import Lag, SpoolReader
 from tocsin.ingest.spool.settings import SpoolSettings, SpoolStats, SpoolUnavailable
+from tocsin.ingest.spool.stored import FileBusyError
 from tocsin.ingest.spool.upload import Upload
 from tocsin.ingest.spool.writer import SpoolWriter
 
 __all__ = [
+    "FileBusyError",
     "Lag",
     "Lost",
     "Post",

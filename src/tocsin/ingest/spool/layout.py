@@ -112,7 +112,7 @@ def write_number(path: Path, number: int) -> None:
     """Replace the number in a small file so that a crash leaves the old or the new one."""
     aside = path.with_name(f".{path.name}.new")
     descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with open(descriptor, "wb") as file:
+    with os.fdopen(descriptor, "wb") as file:
         file.write(_encode(number))
         file.flush()
         os.fsync(descriptor)

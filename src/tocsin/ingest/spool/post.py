@@ -36,7 +36,11 @@ class Post:
     load: Callable[[], Iterator[bytes]]
 
     def pieces(self) -> Iterator[bytes]:
-        """Yield the raw body in pieces of at most 8 MiB, holding one at a time."""
+        """Yield the raw body in pieces of at most 8 MiB, holding one at a time.
+
+        Pieces of a large body are read from the file here: FileBusyError asks to try later,
+        SealError tells that the disk lost one since the post was returned.
+        """
         return (decompress(piece) for piece in self.load())
 
     def body(self) -> bytes:

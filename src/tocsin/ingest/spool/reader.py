@@ -20,7 +20,7 @@ from tocsin.ingest.spool.layout import (
     spool_files,
     write_number,
 )
-from tocsin.ingest.spool.post import Lost, LossReason, Post
+from tocsin.ingest.spool.post import LossReason, Lost, Post
 from tocsin.ingest.spool.stored import FileBusyError, StoredFile
 
 
@@ -132,10 +132,8 @@ class SpoolReader:
     ) -> None:
         """Report once that the spool forgot posts which this reader has already passed."""
         below = [span for span in spans if span.first <= after]
-        if below:
-            known = below[-1].last
-        else:
-            known = spans[0].file.previous if spans else newest
+        oldest = spans[0].file.previous if spans else newest
+        known = below[-1].last if below else oldest
         if after > known and below and below[-1].live:
             # After a power loss the committed number may be older than the posts.
             known = self._last_found(below[-1].file, known)

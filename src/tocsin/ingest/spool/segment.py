@@ -66,6 +66,11 @@ class Segment:
             raise
 
     @property
+    def last(self) -> int:
+        """The number of the last post inserted, or the last one before this file."""
+        return self.next - 1 if self.next > self.first else self.previous
+
+    @property
     def full(self) -> bool:
         """Tell whether it is time for the next file."""
         limit = self._max_bytes * (2 if self.uploads else 1)
@@ -103,12 +108,15 @@ class Segment:
             self._db.execute("COMMIT")
             _after_commit()
 
-    def checkpoint(self) -> None:
+    def checkpoint(self, *, truncate: bool) -> None:
         """Move committed pages into the database file, which keeps the log short.
 
-        What stands in the log is what a damaged log can lose.
+        What stands in the log is what damage to it can lose; worse, its first frames would
+        hide newer pages of the database once later ones are damaged. Under load the next
+        commit overwrites it, which is twice as fast; before a pause it must be truncated.
         """
-        self._db.execute("PRAGMA wal_checkpoint(PASSIVE)")
+        mode = "TRUNCATE" if truncate else "PASSIVE"
+        self._db.execute(f"PRAGMA wal_checkpoint({mode})").fetchone()
         self.unchecked = 0
         _after_checkpoint()
 
@@ -132,7 +140,9 @@ def seal_file(path: Path) -> bool:
             if busy:
                 return False
             _after_truncate()
-            db.execute("PRAGMA journal_mode=DELETE").fetchone()
+            (mode,) = db.execute("PRAGMA journal_mode=DELETE").fetchone()
+            if mode != "delete":
+                return False
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode == sqlite3.SQLITE_BUSY:
                 return False

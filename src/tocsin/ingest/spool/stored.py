@@ -22,6 +22,7 @@ from tocsin.ingest.spool.schema import (
     part_context,
     post_context,
 )
+from tocsin.model.errors import TocsinError
 
 _SCAN = f"{SELECT_POST} WHERE seq BETWEEN ? AND ? ORDER BY seq"
 _FIND = f"{SELECT_POST} WHERE seq = ?"
@@ -45,8 +46,8 @@ _BUSY = frozenset(
 _BAD_SECTOR = frozenset({sqlite3.SQLITE_IOERR_READ, sqlite3.SQLITE_IOERR_SHORT_READ})
 
 
-class FileBusyError(Exception):
-    """The file cannot be read at this moment; nothing is known to be lost."""
+class FileBusyError(TocsinError):
+    """A spool file cannot be read at this moment; nothing is known to be lost."""
 
 
 class StoredFile:

@@ -33,7 +33,9 @@ class Job(Generic[T]):
 class Submit(Protocol):
     """Queues a job for the writer's thread."""
 
-    def __call__(self, job: Job[T], /) -> Future[T]: ...
+    def __call__(self, job: Job[T], /) -> Future[T]:
+        """Return the future of the job, which may already be refused."""
+        ...
 
 
 def post_job(meta: PostMeta, body: bytes | bytearray) -> Job[int]:

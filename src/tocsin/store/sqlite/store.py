@@ -119,11 +119,12 @@ class SqliteStore:
     def alerts(
         self, where: AlertFilter, limit: int, before: int | None = None
     ) -> list[StoredAlert]:
-        """Return matching alerts, newest arrival first, older than row number `before`."""
+        """Return matching alerts, newest event first; `before` is the last page's last `seq`."""
         tests, values = conditions(where)
         if before is not None:
-            tests, values = f"{tests} AND seq < ?", [*values, before]
-        return self._select(f"{tests} ORDER BY seq DESC LIMIT ?", [*values, limit])
+            page_end = "(time, seq) < (SELECT time, seq FROM alert WHERE seq = ?)"
+            tests, values = f"{tests} AND {page_end}", [*values, before]
+        return self._select(f"{tests} ORDER BY time DESC, seq DESC LIMIT ?", [*values, limit])
 
     def follow(self, after: int, limit: int, where: AlertFilter = _ALL) -> list[StoredAlert]:
         """Return matching alerts that arrived after row number `after`, oldest first."""

@@ -1,0 +1,146 @@
+"""`tocsin alerts`: list, filter and follow what was found."""
+
+import json
+import sys
+import time
+from datetime import UTC, datetime, timedelta
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from tocsin.cli.serve import ConfigOption, DataOption, read_config
+from tocsin.model.alert import SEVERITIES, Alert, Severity, to_json_line
+from tocsin.model.errors import TocsinError
+from tocsin.model.ports import AlertFilter, StoredAlert
+from tocsin.runtime.detector import store_path
+from tocsin.store.sqlite import SqliteStore, read_store
+
+FOLLOW_SECONDS = 0.5
+
+_STYLES = {
+    "info": "dim",
+    "low": "",
+    "medium": "yellow",
+    "high": "bold red",
+    "critical": "bold white on red",
+}
+_UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+def alerts(  # noqa: PLR0913 - every option of the command is a parameter
+    *,
+    config: ConfigOption = None,
+    data: DataOption = None,
+    severity: Annotated[
+        str, typer.Option(metavar="|".join(SEVERITIES), help="Lowest severity to show.")
+    ] = "low",
+    since: Annotated[
+        str | None, typer.Option(help="How far back (30m, 24h, 7d), or a time (RFC 3339).")
+    ] = None,
+    cluster: Annotated[str | None, typer.Option(help="Only this cluster.")] = None,
+    rule: Annotated[str | None, typer.Option(help="Only this rule id.")] = None,
+    user: Annotated[str | None, typer.Option(help="Only this user.")] = None,
+    namespace: Annotated[
+        str | None, typer.Option("--namespace", "-n", help="Only this namespace.")
+    ] = None,
+    text: Annotated[str | None, typer.Option(help="Only alerts that contain this text.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="How many, the newest.")] = 50,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with new alerts.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="JSON lines instead of a table.")] = False,
+) -> None:
+    """Show stored alerts, the newest last.
+
+    Example: tocsin alerts --since 24h --severity medium --follow
+    """
+    if severity not in SEVERITIES:
+        message = f"severity {severity!r} is not one of {', '.join(SEVERITIES)}"
+        raise TocsinError(message)
+    where = AlertFilter(
+        since=parse_since(since, datetime.now(UTC)) if since else None,
+        min_severity=severity,
+        cluster=cluster,
+        rule_id=rule,
+        user=user,
+        namespace=namespace,
+        text=text,
+    )
+    with read_store(store_path(read_config(config, data))) as store:
+        found = store.alerts(where, limit)[::-1]
+        _show(found, as_json=as_json)
+        if follow:
+            _follow(store, where, found[-1].seq if found else 0, as_json=as_json)
+        elif not found and not as_json:
+            Console(stderr=True).print(_why_empty(store, where))
+
+
+def parse_since(text: str, now: datetime) -> datetime:
+    """Return the time that `30m`, `24h`, `7d`, `2w` or an RFC 3339 time means.
+
+    Raises:
+        TocsinError: it is none of these.
+    """
+    try:
+        if text[-1:] in _UNITS:
+            return now - timedelta(**{_UNITS[text[-1]]: float(text[:-1])})
+        moment = datetime.fromisoformat(text)
+    except (ValueError, OverflowError) as error:
+        message = f"--since {text!r} is neither an age (30m, 24h, 7d) nor a time (RFC 3339)"
+        raise TocsinError(message) from error
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _follow(store: SqliteStore, where: AlertFilter, after: int, *, as_json: bool) -> None:
+    try:
+        while True:
+            found = store.follow(after, 500, where)
+            _show(found, as_json=as_json)
+            sys.stdout.flush()
+            after = found[-1].seq if found else after
+            if not found:
+                time.sleep(FOLLOW_SECONDS)
+    except KeyboardInterrupt:
+        return
+
+
+def _show(found: list[StoredAlert], *, as_json: bool) -> None:
+    if as_json:
+        for stored in found:
+            sys.stdout.buffer.write(to_json_line(stored.alert))
+        sys.stdout.buffer.flush()
+    elif found:
+        Console(highlight=False).print(table([stored.alert for stored in found]))
+
+
+def table(found: list[Alert]) -> Table:
+    """Return alerts as a table for a terminal; event text is shown literally."""
+    shown = Table(box=None, pad_edge=False, show_header=True, header_style="dim")
+    for column in ("time", "severity", "who", "what", "ATT&CK"):
+        shown.add_column(column, overflow="fold")
+    for alert in found:
+        severity: Severity = alert.rule.severity
+        shown.add_row(
+            alert.time[:19].replace("T", " "),
+            Text(severity, style=_STYLES[severity]),
+            Text(safe(alert.actor.user or "-")),
+            Text(safe(alert.description)),
+            " ".join(technique.technique for technique in alert.rule.attack),
+        )
+    return shown
+
+
+def safe(text: str) -> str:
+    """Return event text that cannot move a terminal's cursor or reorder its line."""
+    return "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in text)
+
+
+def _why_empty(store: SqliteStore, where: AlertFilter) -> str:
+    if store.count(AlertFilter()):
+        return "No alert matches. Try --severity info, an earlier --since, or fewer filters."
+    del where
+    return (
+        "No alerts yet. `curl -s localhost:8081/metrics | grep events` tells whether events "
+        "arrive; `tocsin demo` shows what alerts look like."
+    )

@@ -1,0 +1,147 @@
+"""`tocsin rules`: list, show, lint and test detection rules."""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from tocsin.dialects.loaded import Loaded
+from tocsin.model.alert import SEVERITIES, Severity
+from tocsin.model.errors import Fault, TocsinError
+from tocsin.rules.ir import Rule
+from tocsin.runtime.rules import content_folder, load_rules
+from tocsin.runtime.ruletest import run_tests
+
+rules_app = typer.Typer(
+    help="Look at detection rules, check them and test them.", no_args_is_help=True
+)
+
+Paths = Annotated[
+    list[Path] | None, typer.Argument(metavar="[PATH]...", help="Rule files and folders.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print data instead of text.")]
+
+
+@rules_app.command("list")
+def list_rules(
+    paths: Paths = None,
+    *,
+    severity: Annotated[
+        Severity, typer.Option(help="Leave out rules of a lower severity.")
+    ] = "info",
+    as_json: AsJson = False,
+) -> None:
+    """List the rules that ship with Tocsin, and those in PATH besides.
+
+    Example: tocsin rules list --severity high
+    """
+    loaded = load_rules(paths or [])
+    _print_faults(loaded.faults)
+    least = SEVERITIES.index(severity)
+    rules = [rule for rule in loaded.rules if SEVERITIES.index(rule.severity) >= least]
+    rules.sort(key=lambda rule: (-SEVERITIES.index(rule.severity), rule.title))
+    if as_json:
+        typer.echo(json.dumps([_as_data(rule) for rule in rules]))
+    else:
+        _print_table(rules)
+
+
+@rules_app.command()
+def show(
+    rule_id: Annotated[str, typer.Argument(metavar="ID", help="Id of the rule, or its start.")],
+    paths: Paths = None,
+) -> None:
+    """Show one rule: what it is for, and the text of its file.
+
+    Example: tocsin rules show 9a3c
+    """
+    loaded = load_rules(paths or [])
+    found = [rule for rule in loaded.rules if rule.id.startswith(rule_id)]
+    if len(found) != 1:
+        problem = "several rules have" if found else "no rule has"
+        message = f"{problem} an id that starts with {rule_id!r}; see `tocsin rules list`"
+        raise TocsinError(message)
+    rule = found[0]
+    typer.echo(f"{rule.title}\nseverity {rule.severity}, {_techniques(rule) or 'no ATT&CK id'}")
+    typer.echo(f"{rule.at}\n\n{_file(rule).read_text(encoding='utf-8')}", nl=False)
+
+
+@rules_app.command()
+def lint(paths: Paths = None) -> None:
+    """Check that rules can be loaded and can match; without PATH, those that ship with Tocsin.
+
+    Exit code 1 if a rule is faulty; warnings do not count.
+
+    Example: tocsin rules lint my-rules/
+    """
+    loaded = load_rules(paths, builtin=False) if paths else load_rules([])
+    _print_faults(loaded.faults)
+    for warning in loaded.warnings:
+        typer.echo(f"{warning.location}: warning: {warning.message}")
+    typer.echo(_summary(loaded))
+    if loaded.faults:
+        raise typer.Exit(1)
+
+
+@rules_app.command()
+def test(paths: Paths = None) -> None:
+    """Run the tests beside rule files; without PATH, those that ship with Tocsin.
+
+    The tests of rule.yml stand in rule.test.yml. Exit code 1 if a test fails.
+
+    Example: tocsin rules test my-rules/
+    """
+    report = run_tests(paths or [content_folder() / "sigma"])
+    _print_faults([*report.faults, *report.failures])
+    untested = f", {len(report.untested)} rule files without tests" if report.untested else ""
+    typer.echo(f"{report.total} tests, {len(report.failures)} failed{untested}")
+    if report.faults or report.failures:
+        raise typer.Exit(1)
+
+
+def _print_faults(faults: Iterable[Fault]) -> None:
+    for fault in faults:
+        typer.echo(str(fault), err=True)
+
+
+def _summary(loaded: Loaded) -> str:
+    return (
+        f"{len(loaded.rules)} rules, {len(loaded.faults)} faults, "
+        f"{len(loaded.warnings)} warnings, {loaded.skipped} skipped (for other log sources)"
+    )
+
+
+def _techniques(rule: Rule) -> str:
+    return ", ".join(technique.technique for technique in rule.attack)
+
+
+def _file(rule: Rule) -> Path:
+    """Return where a rule stands; the paths of shipped rules start at the content folder."""
+    return (
+        content_folder() / rule.at.path if not Path(rule.at.path).exists() else Path(rule.at.path)
+    )
+
+
+def _as_data(rule: Rule) -> dict[str, object]:
+    return {
+        "id": rule.id,
+        "title": rule.title,
+        "dialect": rule.dialect,
+        "severity": rule.severity,
+        "level": rule.level,
+        "attack": [technique.technique for technique in rule.attack],
+        "tags": rule.tags,
+        "source": str(rule.at),
+    }
+
+
+def _print_table(rules: list[Rule]) -> None:
+    table = Table("Severity", "Rule", "ATT&CK", "Id", box=None, pad_edge=False)
+    for rule in rules:
+        table.add_row(rule.severity, rule.title, _techniques(rule), rule.id[:8])
+    Console(markup=False, highlight=False).print(table)
+    typer.echo(f"{len(rules)} rules")

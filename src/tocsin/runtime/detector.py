@@ -1,0 +1,241 @@
+"""The detector process: posts from the spool, alerts into the store.
+
+The position in the spool is committed together with the alerts found up to it, so a crash
+anywhere repeats work and loses nothing; alert ids are digests, so repeating changes nothing.
+"""
+
+import logging
+import time
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry
+
+from tocsin.ingest.quarantine import Quarantine
+from tocsin.ingest.seal import Sealer, SealError, load_or_create_key
+from tocsin.ingest.spool import FileBusyError, Lost, Post, SpoolReader
+from tocsin.model.alert import Alert
+from tocsin.model.errors import LoadError, TocsinError
+from tocsin.model.ports import StoreUnavailable
+from tocsin.normalize.decode import Reject
+from tocsin.runtime.child import Link
+from tocsin.runtime.config import Config
+from tocsin.runtime.metrics import DetectMetrics, exposition
+from tocsin.runtime.pipeline import Outcome, Pipeline
+from tocsin.runtime.receiver import spool_folder
+from tocsin.runtime.report import Report
+from tocsin.runtime.rules import content_folder, load_rules
+from tocsin.runtime.watch import FileWatch
+from tocsin.store.jsonl import AlertLog
+from tocsin.store.sqlite import SqliteStore, own_store
+
+READER = "detector"
+
+# Posts that are evaluated before their alerts are committed together.
+GROUP = 32
+IDLE_SECONDS = 0.05
+RETRY_SECONDS = 1.0
+RULE_POLL_SECONDS = 1.0
+PRUNE_SECONDS = 3600.0
+
+log = logging.getLogger(__name__)
+
+
+def store_path(config: Config) -> Path:
+    """Return the path of the store."""
+    return config.folder / "tocsin.db"
+
+
+def alert_log_path(config: Config) -> Path:
+    """Return the path of the alert log."""
+    return config.folder / "alerts.jsonl"
+
+
+class Rules:
+    """The rules in force, reloaded when their files change; bad files never unload good ones."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._paths = [Path(path) for path in config.rules]
+        self._watch = FileWatch([content_folder() / "sigma", *self._paths])
+        self.faults: list[str] = []
+
+    def load(self) -> Pipeline:
+        """Return a pipeline with the rules; those that do not load are reported as faults.
+
+        Raises:
+            LoadError: no rule could be loaded at all.
+        """
+        loaded = load_rules(self._paths, self._config.sets, builtin=self._config.builtin_rules)
+        self.faults = [str(fault) for fault in loaded.faults]
+        for fault in self.faults:
+            log.error("rule not loaded: %s", fault)
+        if loaded.faults and not loaded.rules:
+            raise LoadError(loaded.faults)
+        return Pipeline(loaded.rules)
+
+    def reload(self, pipeline: Pipeline) -> None:
+        """Put changed rules in force; a file with a fault keeps its former rules."""
+        loaded = load_rules(self._paths, self._config.sets, builtin=self._config.builtin_rules)
+        self.faults = [str(fault) for fault in loaded.faults]
+        bad_files = {fault.location.path for fault in loaded.faults}
+        kept = [rule for rule in pipeline.engine.rules if rule.at.path in bad_files]
+        fresh = [rule for rule in loaded.rules if rule.at.path not in bad_files]
+        pipeline.engine.replace_rules([*fresh, *kept])
+        for fault in self.faults:
+            log.error("rule file keeps its former rules: %s", fault)
+        log.info("rules reloaded: %d in force", len(pipeline.engine.rules))
+
+    def changed(self) -> bool:
+        """Return whether a rule file changed since the last call."""
+        return self._watch.changed()
+
+
+class Detector:
+    """Reads, evaluates and records, until told to stop."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._registry = CollectorRegistry()
+        self._metrics = DetectMetrics(self._registry)
+        self._rules = Rules(config)
+        self._pipeline = self._rules.load()
+        sealer = Sealer(load_or_create_key(config.key_path))
+        self._reader = SpoolReader(spool_folder(config), sealer, READER)
+        self._quarantine = Quarantine(config.folder / "quarantine", sealer)
+        self._store = _open_store(config)
+        self._log = AlertLog(
+            alert_log_path(config), config.alerts.log_bytes, config.alerts.log_files
+        )
+        self._cursor = self._store.cursor(READER)
+        self._problem = ""
+        self._next_rule_check = self._next_prune = 0.0
+
+    def run(self, link: Link) -> None:
+        """Evaluate until the link says stop; what is not committed then is evaluated again."""
+        self._reader.release(self._cursor)
+        link.report_regularly(self._report)
+        while not link.stopping.is_set():
+            self._tend(link)
+            try:
+                idle = not self._step()
+                self._problem = self._reader.stalled or ""
+            except (StoreUnavailable, OSError) as error:
+                self._problem = f"alerts cannot be stored: {error}"
+                self._metrics.store_errors.inc()
+                log.warning("%s; trying again", self._problem)
+                link.stopping.wait(RETRY_SECONDS)
+            else:
+                if idle:
+                    link.stopping.wait(IDLE_SECONDS)
+        self._log.close()
+        self._store.close()
+
+    def _step(self) -> bool:
+        """Evaluate one group of posts and commit; return whether there was anything to do."""
+        items = self._reader.read(self._cursor, GROUP)
+        if not items:
+            self._log.catch_up(self._store)
+            return False
+        alerts: list[Alert] = []
+        cursor = self._cursor
+        for item in items:
+            try:
+                alerts.extend(self._take(item))
+            except FileBusyError as error:
+                self._problem = f"the spool cannot be read now: {error}"
+                break
+            cursor = item.last if isinstance(item, Lost) else item.seq
+        new = self._store.record(alerts, {READER: cursor}, time.time())
+        self._cursor = cursor
+        self._reader.release(cursor)
+        for alert in new:
+            self._metrics.alerts.labels(alert.rule.severity).inc()
+        self._log.catch_up(self._store)
+        return True
+
+    def _take(self, item: Post | Lost) -> list[Alert]:
+        """Evaluate a post; a loss, also one that shows while the post is read, is counted."""
+        if isinstance(item, Lost):
+            self._lose(item)
+            return []
+        try:
+            outcome = self._evaluate(item)
+        except SealError:
+            self._lose(Lost(item.seq, item.seq, "damaged", received=item.meta.received))
+            return []
+        self._metrics.posts.inc()
+        self._metrics.events.inc(outcome.events)
+        self._set_aside(item, outcome.rejects)
+        return outcome.alerts
+
+    def _evaluate(self, post: Post) -> Outcome:
+        cluster = post.meta.cluster
+        if post.parts == 1:
+            return self._pipeline.process(post.body(), cluster)
+        return self._pipeline.process_pieces(post.pieces(), cluster)
+
+    def _set_aside(self, post: Post, rejects: list[Reject]) -> None:
+        if not rejects:
+            return
+        now = time.time()
+        cluster = post.meta.cluster
+        self._metrics.quarantined.inc(len(rejects))
+        pairs = [(reject.reason, reject.raw) for reject in rejects]
+        self._quarantine.add(cluster, post.seq, pairs, now)
+        message = f"events set aside, the last: {rejects[-1].reason}"
+        self._store.health.report("quarantine", cluster, message, now)
+
+    def _lose(self, lost: Lost) -> None:
+        count = lost.last - lost.first + 1
+        self._metrics.lost_posts.inc(count)
+        message = (
+            f"posts {lost.first} to {lost.last} are {lost.reason} in {lost.file or 'the spool'}"
+        )
+        log.error("lost: %s", message)
+        self._store.health.report("spool", f"lost-{lost.first}", message, time.time())
+
+    def _tend(self, link: Link) -> None:
+        """Reload rules and prune alerts when it is time."""
+        now = time.monotonic()
+        if now >= self._next_rule_check or link.reloading.is_set():
+            self._next_rule_check = now + RULE_POLL_SECONDS
+            self._metrics.lag_posts.set(self._reader.lag(self._cursor).posts)
+            # Look first: the look also takes note of the present state.
+            if self._rules.changed() or link.reloading.is_set():
+                link.reloading.clear()
+                self._rules.reload(self._pipeline)
+        if now >= self._next_prune:
+            self._next_prune = now + PRUNE_SECONDS
+            retention = self._config.alerts
+            self._store.prune(time.time(), retention.keep_days, retention.max_alerts)
+
+    def _report(self) -> Report:
+        engine = self._pipeline.engine
+        self._metrics.rules.set(len(engine.rules))
+        self._metrics.bad_rule_files.set(len(self._rules.faults))
+        self._metrics.buckets.set(engine.stats.buckets)
+        self._metrics.rule_faults.set(engine.stats.faults)
+        notes = [self._problem, *self._rules.faults[:3]]
+        return Report(
+            ready=not self._problem,
+            reason="; ".join(note for note in notes if note),
+            metrics=exposition(self._registry),
+        )
+
+
+def _open_store(config: Config) -> SqliteStore:
+    channels = {name: channel.min_severity for name, channel in config.notify.items()}
+    deadline = time.monotonic() + 10 * RETRY_SECONDS
+    while True:
+        try:
+            return own_store(store_path(config), channels, time.time())
+        except StoreUnavailable as error:
+            if time.monotonic() > deadline:
+                message = f"the store is locked by another process: {error}"
+                raise TocsinError(message) from error
+            time.sleep(RETRY_SECONDS)
+
+
+def detect(link: Link, config: Config) -> None:
+    """Run the detector until told to stop."""
+    Detector(config).run(link)

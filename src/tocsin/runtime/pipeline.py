@@ -1,0 +1,59 @@
+"""Bytes to alerts: decode, then evaluate. The same code for stored posts and for files."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from tocsin.detect.engine import Engine, fold
+from tocsin.model.alert import Alert
+from tocsin.normalize.decode import Batch, Reject, decode, decode_pieces, unreadable_bodies
+from tocsin.normalize.fields import AUDIT, decode_body
+from tocsin.normalize.redact import redact
+from tocsin.rules.ir import Rule
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of one body: how many events were evaluated, what they gave, what was bad."""
+
+    events: int = 0
+    alerts: list[Alert] = field(default_factory=list)
+    rejects: list[Reject] = field(default_factory=list)
+
+
+class Pipeline:
+    """Decodes bodies and evaluates their events under the rules in force."""
+
+    def __init__(self, rules: Sequence[Rule]) -> None:
+        self.engine = Engine(rules, AUDIT, redact)
+
+    def process(self, body: bytes, cluster: str) -> Outcome:
+        """Evaluate all events of one body."""
+        return self._evaluate(decode(body), cluster)
+
+    def process_pieces(self, pieces: Iterable[bytes], cluster: str) -> Outcome:
+        """Evaluate a body that is too large to be held at once."""
+        total = Outcome()
+        for batch in decode_pieces(pieces):
+            outcome = self._evaluate(batch, cluster)
+            total.events += outcome.events
+            total.alerts.extend(outcome.alerts)
+            total.rejects.extend(outcome.rejects)
+        total.alerts = fold_stages(total.alerts)
+        return total
+
+    def _evaluate(self, batch: Batch, cluster: str) -> Outcome:
+        unread = decode_body.failures
+        alerts = self.engine.evaluate(batch.events, batch.raw, cluster)
+        if decode_body.failures > unread:
+            batch.rejects.extend(unreadable_bodies(batch))
+        return Outcome(len(batch.events), alerts, batch.rejects)
+
+
+def fold_stages(alerts: Iterable[Alert]) -> list[Alert]:
+    """Return one alert per rule and request, in the order of their first events."""
+    folded: dict[str, Alert] = {}
+    for alert in alerts:
+        known = folded.setdefault(alert.id, alert)
+        if known is not alert:
+            fold(known, alert)
+    return list(folded.values())
