@@ -18,10 +18,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.robustness.spool_scenario import memory_folder
+
 LONG = bool(os.environ.get("TOCSIN_LONG"))
 SHORT_WRITE = -1
 FAILURES = [errno.EIO, errno.ENOSPC, errno.EINTR, SHORT_WRITE]
-SHARED_MEMORY = Path("/dev/shm")
 SOURCE = Path(__file__).with_name("faultinject.c")
 
 
@@ -39,16 +40,15 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Iterator[Path]:
-    """In memory where possible: these rounds are about failing calls, not about the disk."""
-    where = SHARED_MEMORY if os.access(SHARED_MEMORY, os.W_OK) else tmp_path
-    with tempfile.TemporaryDirectory(dir=where) as made:
+    """A fresh folder, in memory where possible."""
+    with tempfile.TemporaryDirectory(dir=memory_folder(tmp_path)) as made:
         yield Path(made)
 
 
 def live(library: Path, folder: Path, rounds: list[list[int]]) -> list[dict[str, object]]:
+    arguments = [str(library), str(folder), json.dumps(rounds)]
     done = subprocess.run(
-        [sys.executable, "-m", "tests.robustness.spool_faults", library, folder]
-        + [json.dumps(rounds)],
+        [sys.executable, "-m", "tests.robustness.spool_faults", *arguments],
         env=os.environ | {"LD_PRELOAD": str(library)},
         cwd=Path(__file__).parents[2],
         stdout=subprocess.PIPE,

@@ -127,7 +127,7 @@ def test_s8_rotation_under_load_drops_no_batch(receiver: Receiver) -> None:
 
 def assert_certificate(receiver: Receiver, ca: trustme.CA) -> None:
     """The server shows a certificate of `ca` now."""
-    context = ssl.create_default_context()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     ca.configure_trust(context)
     receiver.pki.issue().configure_cert(context)
     assert answer(receiver, context).startswith(b"HTTP/1.1 200 ")

@@ -5,7 +5,11 @@ import sys
 import typer
 
 from tocsin.cli.alerts import alerts
+from tocsin.cli.bench import bench
+from tocsin.cli.demo import demo
 from tocsin.cli.detect import detect
+from tocsin.cli.notify import notify_app
+from tocsin.cli.rules import rules_app
 from tocsin.cli.serve import serve
 from tocsin.cli.setup import setup
 from tocsin.model.errors import TocsinError
@@ -19,9 +23,13 @@ app = typer.Typer(
 )
 
 app.command()(serve)
+app.command()(demo)
 app.command()(detect)
 app.command()(alerts)
 app.command()(setup)
+app.add_typer(rules_app, name="rules")
+app.add_typer(notify_app, name="notify")
+app.command()(bench)
 
 
 def main() -> None:

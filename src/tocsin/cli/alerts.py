@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from tocsin.cli.serve import ConfigOption, DataOption, read_config
+from tocsin.cli.options import ConfigOption, DataOption, read_config
 from tocsin.model.alert import SEVERITIES, Alert, Severity, to_json_line
 from tocsin.model.errors import TocsinError
 from tocsin.model.ports import AlertFilter, StoredAlert
@@ -20,7 +20,7 @@ from tocsin.store.sqlite import SqliteStore, read_store
 
 FOLLOW_SECONDS = 0.5
 
-_STYLES = {
+STYLES = {
     "info": "dim",
     "low": "",
     "medium": "yellow",
@@ -123,7 +123,7 @@ def table(found: list[Alert]) -> Table:
         severity: Severity = alert.rule.severity
         shown.add_row(
             alert.time[:19].replace("T", " "),
-            Text(severity, style=_STYLES[severity]),
+            Text(severity, style=STYLES[severity]),
             Text(safe(alert.actor.user or "-")),
             Text(safe(alert.description)),
             " ".join(technique.technique for technique in alert.rule.attack),

@@ -1,7 +1,6 @@
 """`tocsin rules`: list, show, lint and test detection rules."""
 
 import json
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +10,7 @@ from rich.table import Table
 
 from tocsin.dialects.loaded import Loaded
 from tocsin.model.alert import SEVERITIES, Severity
-from tocsin.model.errors import Fault, TocsinError
+from tocsin.model.errors import TocsinError
 from tocsin.rules.ir import Rule
 from tocsin.runtime.rules import content_folder, load_rules
 from tocsin.runtime.ruletest import run_tests
@@ -40,7 +39,8 @@ def list_rules(
     Example: tocsin rules list --severity high
     """
     loaded = load_rules(paths or [])
-    _print_faults(loaded.faults)
+    for fault in loaded.faults:
+        typer.echo(str(fault), err=True)
     least = SEVERITIES.index(severity)
     rules = [rule for rule in loaded.rules if SEVERITIES.index(rule.severity) >= least]
     rules.sort(key=lambda rule: (-SEVERITIES.index(rule.severity), rule.title))
@@ -79,7 +79,8 @@ def lint(paths: Paths = None) -> None:
     Example: tocsin rules lint my-rules/
     """
     loaded = load_rules(paths, builtin=False) if paths else load_rules([])
-    _print_faults(loaded.faults)
+    for fault in loaded.faults:
+        typer.echo(str(fault))
     for warning in loaded.warnings:
         typer.echo(f"{warning.location}: warning: {warning.message}")
     typer.echo(_summary(loaded))
@@ -87,8 +88,8 @@ def lint(paths: Paths = None) -> None:
         raise typer.Exit(1)
 
 
-@rules_app.command()
-def test(paths: Paths = None) -> None:
+@rules_app.command("test")
+def run_rule_tests(paths: Paths = None) -> None:
     """Run the tests beside rule files; without PATH, those that ship with Tocsin.
 
     The tests of rule.yml stand in rule.test.yml. Exit code 1 if a test fails.
@@ -96,16 +97,12 @@ def test(paths: Paths = None) -> None:
     Example: tocsin rules test my-rules/
     """
     report = run_tests(paths or [content_folder() / "sigma"])
-    _print_faults([*report.faults, *report.failures])
+    for fault in (*report.faults, *report.failures):
+        typer.echo(str(fault))
     untested = f", {len(report.untested)} rule files without tests" if report.untested else ""
     typer.echo(f"{report.total} tests, {len(report.failures)} failed{untested}")
     if report.faults or report.failures:
         raise typer.Exit(1)
-
-
-def _print_faults(faults: Iterable[Fault]) -> None:
-    for fault in faults:
-        typer.echo(str(fault), err=True)
 
 
 def _summary(loaded: Loaded) -> str:
@@ -121,9 +118,8 @@ def _techniques(rule: Rule) -> str:
 
 def _file(rule: Rule) -> Path:
     """Return where a rule stands; the paths of shipped rules start at the content folder."""
-    return (
-        content_folder() / rule.at.path if not Path(rule.at.path).exists() else Path(rule.at.path)
-    )
+    shipped = content_folder() / rule.at.path
+    return shipped if shipped.is_file() else Path(rule.at.path)
 
 
 def _as_data(rule: Rule) -> dict[str, object]:

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import os
 import signal
 from pathlib import Path
 from typing import Annotated
@@ -11,27 +10,14 @@ import msgspec
 import typer
 from rich.console import Console
 
+from tocsin.cli.options import ConfigOption, DataOption, read_config
 from tocsin.connect.clusters import load_clusters
 from tocsin.connect.pki import ensure_server_certificate
 from tocsin.model.errors import LoadError
-from tocsin.runtime.config import Config, load_config
+from tocsin.runtime.config import Config
 from tocsin.runtime.logs import configure_logs
 from tocsin.runtime.rules import load_rules
 from tocsin.runtime.supervise import Supervisor
-
-ConfigOption = Annotated[
-    Path | None, typer.Option("--config", "-c", metavar="FILE", help="Configuration (tocsin.yaml).")
-]
-DataOption = Annotated[
-    Path | None,
-    typer.Option("--data", metavar="DIR", help="Data folder.", show_default="./tocsin-data"),
-]
-
-
-def read_config(config: Path | None, data: Path | None = None) -> Config:
-    """Return the configuration, with a data folder from the command line over it."""
-    own = {} if data is None else {"TOCSIN__DATA": str(data)}
-    return load_config(config, dict(os.environ) | own)
 
 
 def serve(

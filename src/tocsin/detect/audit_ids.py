@@ -10,11 +10,9 @@ from tocsin.model.errors import Location
 from tocsin.model.event import NO_USER, AuditEvent
 from tocsin.rules.ir import AnyOf, Rule
 
-# Ids remembered: two generations of this many, about 12 MB in all. At an API server's
-# maximum of 4,000 events/s that is 8 to 16 seconds, at an ordinary 100/s 5 to 10 minutes.
-GENERATION = 32_768
-
-_MASK = (1 << 64) - 1
+# Ids remembered per cluster: two generations of this many, about 10 MB in all. At an API
+# server's maximum of 4,000 events/s that is 4 to 8 seconds, at an ordinary 100/s 3 to 5 minutes.
+GENERATION = 16_384
 
 RULE = Rule(
     id="tocsin-audit-id-reused",
@@ -29,23 +27,33 @@ RULE = Rule(
 )
 
 
+# When a request came; who sent it, and for what. Hashes: the texts may be of any length.
+Request = tuple[int, int]
+
+
 class AuditIds:
-    """Remembers recent Audit-IDs, bounded; feed it every event."""
+    """Remembers the recent Audit-IDs of one cluster, bounded; feed it every event."""
 
     def __init__(self) -> None:
-        self._recent: dict[int, int] = {}
-        self._older: dict[int, int] = {}
+        self._recent: dict[int, Request] = {}
+        self._older: dict[int, Request] = {}
 
-    def reused(self, cluster: str, event: AuditEvent) -> bool:
-        """Return whether the event's id and stage were seen on a request of another kind."""
-        key = hash((cluster, event.audit_id, event.stage))
-        who = hash(((event.user or NO_USER).username, event.request_uri)) & _MASK
-        when = hash(event.request_received_timestamp) & _MASK
-        seen = self._recent.get(key) or self._older.get(key)
-        if seen is None:
-            if len(self._recent) >= GENERATION:
-                self._older, self._recent = self._recent, {}
-            self._recent[key] = who << 64 | when
+    def reused(self, event: AuditEvent) -> bool:
+        """Return whether the event's Audit-ID was seen on another kind of request."""
+        if not event.audit_id:
             return False
-        # The same time is the same request, sent again by the API server.
-        return seen & _MASK != when and seen >> 64 != who
+        key = hash(event.audit_id)
+        who = hash(((event.user or NO_USER).username, event.request_uri))
+        request = (hash(event.request_received_timestamp), who)
+        seen = self._recent.setdefault(key, request)
+        if seen is not request:
+            return _differs(seen, request)
+        if len(self._recent) >= GENERATION:
+            self._older, self._recent = self._recent, {}
+        older = self._older.get(key)
+        return older is not None and _differs(older, request)
+
+
+def _differs(seen: Request, request: Request) -> bool:
+    """Whether the time differs (the same is another stage, or a resend), and user or URI too."""
+    return seen[0] != request[0] and seen[1] != request[1]

@@ -1,6 +1,7 @@
 """Build the alert for a rule that matched: the only place where event text is quoted."""
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from tocsin.detect.identity import alert_id, event_digest
@@ -12,95 +13,135 @@ from tocsin.rules.operators import texts_of
 from tocsin.rules.schema import Schema
 from tocsin.rules.template import fill, shorten
 
-Redact = Callable[[str], str]
-
-# RFC 3339 with microseconds and Z, as Kubernetes writes times: 2026-11-23T10:45:16.123456Z.
-_TIME_LENGTH = 27
 _CREDENTIAL_ID = "authentication.kubernetes.io/credential-id"
 # A URI or user agent is text of any length; what is cut off is still in the event.
 _MAX_TEXT = 4096
 _MAX_VALUES = 50
 
 
+@dataclass(frozen=True, slots=True)
+class Redaction:
+    """How secrets are found in quoted text, and taken out of it."""
+
+    found: Callable[[str], bool]
+    remove: Callable[[str], str]
+
+
 class AlertBuilder:
     """Builds alerts of one schema, with secrets taken out of every quoted text."""
 
-    def __init__(self, schema: Schema, redact: Redact) -> None:
+    def __init__(self, schema: Schema, redaction: Redaction) -> None:
         self._schema = schema
-        self._redact = redact
+        self._redaction = redaction
 
     def build(self, rule: Rule, event: AuditEvent, raw: bytes, cluster: str) -> Alert:
         """Return the alert of `rule` on the request that `event` is a stage of."""
         view = EventView(event, self._schema)
-        time = utc(event.stage_timestamp or event.request_received_timestamp)
-        return Alert(
-            id=alert_id(rule.dialect, rule.id, cluster, event),
-            time=time,
-            cluster=cluster,
-            source="audit",
-            rule=reference(rule),
-            description=fill(rule.message, lambda path: self._texts(view, path)),
-            actor=self._actor(event),
-            target=self._target(event, view),
-            event=self._event(event),
-            fields={path: self._value(view, path) for path in rule.fields},
-            first_seen=time,
-            last_seen=time,
-            evidence=[event_digest(cluster, event, raw)],
-        )
+        quotes = _Quotes(view)
+        alert = _alert(rule, event, quotes, cluster, raw)
+        # One look at all texts together: nearly no alert quotes a secret.
+        if self._redaction.found("\n".join(quotes.seen)):
+            alert = _alert(rule, event, _Quotes(view, self._redaction.remove), cluster, raw)
+        return alert
 
-    def _texts(self, view: EventView, path: str) -> list[str]:
-        return [self._redact(text) for text in texts_of(view.values(path))[:_MAX_VALUES]]
 
-    def _value(self, view: EventView, path: str) -> object:
-        texts = [shorten(text) for text in self._texts(view, path)]
+@dataclass(slots=True)
+class _Quotes:
+    """Quotes texts of one event, and remembers them."""
+
+    view: EventView
+    remove_secrets: Callable[[str], str] | None = None
+    seen: list[str] = field(default_factory=list)
+
+    def text(self, text: str) -> str:
+        if self.remove_secrets is not None:
+            return self.remove_secrets(text)
+        self.seen.append(text)
+        return text
+
+    def optional(self, text: str | None) -> str | None:
+        return None if text is None else self.text(text[:_MAX_TEXT])
+
+    def several(self, texts: list[str] | None) -> tuple[str, ...]:
+        return tuple(self.text(text[:_MAX_TEXT]) for text in (texts or ())[:_MAX_VALUES])
+
+    def texts(self, path: str) -> list[str]:
+        """Return what stands at a field."""
+        texts = texts_of(self.view.values(path))[:_MAX_VALUES]
+        if self.remove_secrets is None:
+            self.seen.extend(texts)
+            return texts
+        # Together, as a list may be a command: the text after a flag is the flag's value.
+        return self.remove_secrets("\n".join(texts)).split("\n") if texts else []
+
+    def value(self, path: str) -> object:
+        """Return what stands at a field, a single text not as a list."""
+        texts = [shorten(text) for text in self.texts(path)]
         return texts[0] if len(texts) == 1 else texts or None
 
-    def _quote(self, text: str | None) -> str | None:
-        return None if text is None else self._redact(text[:_MAX_TEXT])
 
-    def _actor(self, event: AuditEvent) -> Actor:
-        user = event.user or NO_USER
-        credentials = (user.extra or {}).get(_CREDENTIAL_ID)
-        return Actor(
-            user=self._quote(user.username),
-            groups=tuple((user.groups or ())[:_MAX_VALUES]),
-            impersonated=self._quote((event.impersonated_user or NO_USER).username),
-            credential=credentials[0] if credentials else None,
-            source_ips=tuple((event.source_ips or ())[:_MAX_VALUES]),
-            user_agent=self._quote(event.user_agent),
-        )
+def _alert(rule: Rule, event: AuditEvent, quotes: _Quotes, cluster: str, raw: bytes) -> Alert:
+    time = utc(event.stage_timestamp or event.request_received_timestamp)
+    return Alert(
+        id=alert_id(rule.dialect, rule.id, cluster, event),
+        time=time,
+        cluster=cluster,
+        source="audit",
+        rule=reference(rule),
+        description=fill(rule.message, quotes.texts),
+        actor=_actor(event, quotes),
+        target=_target(event, quotes),
+        event=_event(event, quotes),
+        fields={path: quotes.value(path) for path in rule.fields},
+        first_seen=time,
+        last_seen=time,
+        evidence=[event_digest(cluster, event, raw)],
+    )
 
-    def _target(self, event: AuditEvent, view: EventView) -> Target:
-        ref = event.object_ref
-        if ref is None:
-            return Target(verb=event.verb)
+
+def _actor(event: AuditEvent, quotes: _Quotes) -> Actor:
+    user = event.user or NO_USER
+    credentials = (user.extra or {}).get(_CREDENTIAL_ID)
+    return Actor(
+        user=quotes.optional(user.username),
+        groups=quotes.several(user.groups),
+        impersonated=quotes.optional((event.impersonated_user or NO_USER).username),
+        credential=quotes.optional(credentials[0]) if credentials else None,
+        source_ips=quotes.several(event.source_ips),
+        user_agent=quotes.optional(event.user_agent),
+    )
+
+
+def _target(event: AuditEvent, quotes: _Quotes) -> Target:
+    ref = event.object_ref
+    if ref is None:
+        return Target(verb=quotes.optional(event.verb))
+    return Target(
+        verb=quotes.optional(event.verb),
+        api_group=quotes.optional(ref.api_group) or "",
+        resource=quotes.optional(ref.resource),
+        subresource=quotes.optional(ref.subresource),
+        namespace=quotes.optional(ref.namespace),
         # A name that the API server generates stands in the answer only.
-        name = ref.name or self._first(view, "responseObject.metadata.name")
-        uid = ref.uid or self._first(view, "responseObject.metadata.uid")
-        return Target(
-            verb=event.verb,
-            api_group=ref.api_group or "",
-            resource=ref.resource,
-            subresource=ref.subresource,
-            namespace=ref.namespace,
-            name=self._quote(name),
-            uid=uid,
-        )
+        name=quotes.optional(ref.name or _first(quotes, "responseObject.metadata.name")),
+        uid=quotes.optional(ref.uid) or _first(quotes, "responseObject.metadata.uid"),
+    )
 
-    def _first(self, view: EventView, path: str) -> str | None:
-        values = texts_of(view.values(path))
-        return values[0] if values else None
 
-    def _event(self, event: AuditEvent) -> EventRef:
-        return EventRef(
-            audit_id=self._quote(event.audit_id) or "",
-            stage=event.stage,
-            level=event.level,
-            request_uri=self._quote(event.request_uri),
-            code=(event.response_status or NO_STATUS).code,
-            received=utc(event.request_received_timestamp),
-        )
+def _first(quotes: _Quotes, path: str) -> str | None:
+    texts = quotes.texts(path)
+    return texts[0] if texts else None
+
+
+def _event(event: AuditEvent, quotes: _Quotes) -> EventRef:
+    return EventRef(
+        audit_id=quotes.text(event.audit_id[:_MAX_TEXT]),
+        stage=event.stage,
+        level=event.level,
+        request_uri=quotes.optional(event.request_uri),
+        code=(event.response_status or NO_STATUS).code,
+        received=utc(event.request_received_timestamp),
+    )
 
 
 def reference(rule: Rule) -> RuleRef:
@@ -119,11 +160,9 @@ def reference(rule: Rule) -> RuleRef:
 
 def utc(text: str | None) -> str:
     """Return an event's time as RFC 3339 in UTC with six digits; the epoch if it has none."""
-    if text is not None and len(text) == _TIME_LENGTH and text.endswith("Z"):
-        return text
     try:
         moment = datetime.fromisoformat(text or "")
-    except ValueError:
+        moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError):
         moment = datetime.fromtimestamp(0, UTC)
-    moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return f"{moment.replace(tzinfo=None).isoformat(timespec='microseconds')}Z"

@@ -9,10 +9,10 @@ from collections.abc import Callable, Sequence
 
 from tocsin.detect.audit_ids import RULE as AUDIT_ID_REUSED
 from tocsin.detect.audit_ids import AuditIds
-from tocsin.detect.build import AlertBuilder, Redact
+from tocsin.detect.build import AlertBuilder, Redaction
 from tocsin.model.alert import Alert
 from tocsin.model.event import NO_OBJECT, AuditEvent
-from tocsin.rules.dispatch import DispatchStats, RuleSet
+from tocsin.rules.dispatch import DispatchStats, Key, RuleSet
 from tocsin.rules.ir import Rule
 from tocsin.rules.schema import Schema
 
@@ -20,11 +20,11 @@ from tocsin.rules.schema import Schema
 class Engine:
     """A rule set in use; replacing the rules keeps everything else."""
 
-    def __init__(self, rules: Sequence[Rule], schema: Schema, redact: Redact) -> None:
+    def __init__(self, rules: Sequence[Rule], schema: Schema, redaction: Redaction) -> None:
         self._schema = schema
         self._rules = RuleSet(rules, schema)
-        self._builder = AlertBuilder(schema, redact)
-        self._audit_ids = AuditIds()
+        self._builder = AlertBuilder(schema, redaction)
+        self._audit_ids: dict[str, AuditIds] = {}
 
     @property
     def rules(self) -> tuple[Rule, ...]:
@@ -40,10 +40,13 @@ class Engine:
         """Put other rules in force, from the next event on."""
         self._rules = RuleSet(rules, self._schema)
 
+    def candidates(self, key: Key) -> int:
+        """Return how many rules are left to test on events of one kind."""
+        return self._rules.candidates(key)
+
     def match(self, event: AuditEvent) -> Sequence[int]:
         """Return the indices of the rules that match an event."""
-        ref = event.object_ref or NO_OBJECT
-        return self._rules.match(event, (event.verb, ref.resource, ref.subresource))
+        return self._rules.match(event, key_of(event))
 
     def evaluate(
         self, events: Sequence[AuditEvent], raw: Callable[[int], bytes], cluster: str
@@ -56,11 +59,12 @@ class Engine:
             cluster: where the events come from.
         """
         alerts: dict[str, Alert] = {}
-        match, reused = self.match, self._audit_ids.reused
+        match = self._rules.match
+        reused = self._audit_ids.setdefault(cluster, AuditIds()).reused
         for index, event in enumerate(events):
-            for hit in match(event):
+            for hit in match(event, key_of(event)):
                 self._add(alerts, self._rules.rules[hit], event, raw(index), cluster)
-            if reused(cluster, event):
+            if reused(event):
                 self._add(alerts, AUDIT_ID_REUSED, event, raw(index), cluster)
         return list(alerts.values())
 
@@ -71,6 +75,12 @@ class Engine:
         known = alerts.setdefault(alert.id, alert)
         if known is not alert:
             fold(known, alert)
+
+
+def key_of(event: AuditEvent) -> Key:
+    """Return what rules are indexed by: verb, resource and subresource."""
+    ref = event.object_ref or NO_OBJECT
+    return event.verb, ref.resource, ref.subresource
 
 
 def fold(alert: Alert, later: Alert) -> None:

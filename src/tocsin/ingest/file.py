@@ -7,7 +7,7 @@ import gzip
 import io
 import os
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,6 +21,9 @@ STDIN = "-"
 _CHUNK_BYTES = MIB
 # An EventList of the largest batch an API server may send is one line of 40 MB.
 _MAX_LINE_BYTES = 256 * MIB
+
+# Expands to half a gigabyte at the very worst.
+_ZSTD_INPUT_BYTES = 16 * 1024
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
@@ -49,24 +52,40 @@ def read_files(paths: Iterable[str]) -> Iterator[Chunk]:
 
 def _read_file(path: str) -> Iterator[Chunk]:
     with os.fdopen(0, "rb", closefd=False) if path == STDIN else Path(path).open("rb") as file:
-        yield from _split(path, _reader(file))
+        yield from _split(path, _pieces(file))
 
 
-def _reader(file: io.BufferedReader) -> Callable[[int], bytes]:
-    """Return the function that reads the next bytes, expanded."""
+def _pieces(file: io.BufferedReader) -> Iterator[bytes]:
+    """Return the expanded content, piece by piece."""
     magic = file.peek(4)[:4]
     if magic.startswith(_GZIP_MAGIC):
-        return gzip.GzipFile(fileobj=file).read
+        expanded = gzip.GzipFile(fileobj=file)
+        return iter(lambda: expanded.read(_CHUNK_BYTES), b"")
     if magic == _ZSTD_MAGIC:
-        return zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True).read
+        return _unzstd(file)
     # Of a pipe, take what is there instead of waiting for a full chunk.
-    return file.read1
+    return iter(lambda: file.read1(_CHUNK_BYTES), b"")
 
 
-def _split(path: str, read: Callable[[int], bytes]) -> Iterator[Chunk]:
+def _unzstd(file: io.BufferedReader) -> Iterator[bytes]:
+    """Yield what zstd frames hold; the library's stream reader takes a cut file for a whole one."""
+    frame = None
+    while data := file.read(_ZSTD_INPUT_BYTES):
+        while data:
+            frame = frame or zstandard.ZstdDecompressor().decompressobj()
+            yield frame.decompress(data)
+            data = frame.unused_data
+            if frame.eof:
+                frame = None
+    if frame is not None:
+        msg = "the compressed data ends too early"
+        raise EOFError(msg)
+
+
+def _split(path: str, pieces: Iterable[bytes]) -> Iterator[Chunk]:
     line = 1
     partial: list[bytes] = []
-    while data := read(_CHUNK_BYTES):
+    for data in pieces:
         end = data.rfind(b"\n") + 1
         if end:
             chunk = b"".join([*partial, data[:end]])

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import msgspec
 
+from tocsin.ingest.failpoint import Failpoint
 from tocsin.ingest.logfile import Identity, LogFile, locate, rotated_files
 from tocsin.ingest.metrics import IngestMetrics
 from tocsin.ingest.spool import PostMeta, SpoolUnavailable, SpoolWriter
@@ -21,6 +22,7 @@ from tocsin.ingest.spool import PostMeta, SpoolUnavailable, SpoolWriter
 log = logging.getLogger(__name__)
 
 _RETRY_SECONDS = 3
+_after_commit = Failpoint("file.after_commit")
 
 
 class FileSettings(msgspec.Struct, frozen=True):
@@ -84,6 +86,7 @@ class Follower:
             return self._read_copy(self._log)
         if batch:
             self._store(batch)
+            _after_commit()
             self._log.advance(len(batch))
             self._save(self._log)
             return True
@@ -102,7 +105,8 @@ class Follower:
         found = locate(Identity(checkpoint.inode, checkpoint.head), files)
         if found is not None:
             return self._start(files[found], checkpoint.offset)
-        self._report_gap("is gone; reading all that is left")
+        if checkpoint.head:
+            self._report_gap("is gone; reading all that is left")
         return self._start(files[0])
 
     def _read_next(self, done: LogFile) -> bool:
@@ -160,6 +164,9 @@ class Follower:
         """Replace the checkpoint, so that a crash leaves the old one or the new one."""
         path = Path(self._settings.checkpoint)
         inode, head = current.identity
+        if not head and path.exists():
+            # Without a first line it could not be found again; the end of the last file can.
+            return
         checkpoint = Checkpoint(str(current.path), inode, head, current.offset)
         aside = path.with_name(f".{path.name}.new")
         with aside.open("wb") as file:

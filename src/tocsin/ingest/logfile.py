@@ -152,13 +152,10 @@ def rotated_files(path: Path) -> list[Path]:
 def locate(wanted: Identity, paths: Sequence[Path]) -> int | None:
     """Return the index of the path where the file is now, or its copy, or None."""
     identities = [_identify(path) for path in paths]
-    if not wanted.head:
-        inodes = [identity.inode for identity in identities]
-        return inodes.index(wanted.inode) if wanted.inode in inodes else None
     if wanted in identities:
         return identities.index(wanted)
     heads = [identity.head for identity in identities]
-    return heads.index(wanted.head) if wanted.head in heads else None
+    return heads.index(wanted.head) if wanted.head and wanted.head in heads else None
 
 
 def _identify(path: Path) -> Identity:

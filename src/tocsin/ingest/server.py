@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 # API servers wait in the kernel's queue while the process restarts.
 _BACKLOG = 2048
 _MAX_HEAD_BYTES = 64 * 1024
-_CLOSE_SECONDS = 2
+_CLOSE_SECONDS = 1
 _ACCEPT_PAUSE = 0.1
 
 
@@ -236,6 +236,11 @@ class WebhookServer(uvicorn.Server):
         """Stop accepting, let requests in flight finish, close."""
         await self._listener.close()
         await super().shutdown()
+        # uvicorn cancels what did not finish in time, but does not wait for it to end.
+        await asyncio.gather(*self.server_state.tasks, return_exceptions=True)
+        for connection in list(self.server_state.connections):
+            connection.transport.abort()
+        await asyncio.sleep(0)
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -5,13 +5,21 @@ library within a size limit, and whatever is wrong with it becomes a field, not 
 """
 
 import base64
-import binascii
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.x509.oid import NameOID
 
 # A request with a 4096-bit key and dozens of names takes about 4 KiB.
 MAX_REQUEST_BYTES = 64 * 1024
+
+_ERRORS = (
+    ValueError,
+    UnsupportedAlgorithm,
+    x509.DuplicateExtension,
+    x509.InvalidVersion,
+    x509.UnsupportedGeneralNameType,
+)
 
 
 def certificate_request(spec: dict[str, object]) -> dict[str, object]:
@@ -25,7 +33,7 @@ def certificate_request(spec: dict[str, object]) -> dict[str, object]:
     try:
         request = _parse(spec.get("request"))
         names = _alternative_names(request)
-    except (ValueError, binascii.Error, x509.UnsupportedGeneralNameType) as error:
+    except _ERRORS as error:
         return found | {"error": str(error) or type(error).__name__}
     subject = {
         "cn": _names(request, NameOID.COMMON_NAME),

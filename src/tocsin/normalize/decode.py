@@ -15,16 +15,24 @@ import msgspec
 
 from tocsin.model.event import AuditEvent
 from tocsin.normalize.split import ItemSplitter, Oversized
+from tocsin.rules.regex import replacer
 
 # Above this size a body is searched for the sheer number of its values before it is decoded.
 LARGE_BODY_BYTES = 2 * 1024 * 1024
 MAX_COMMAS = 500_000
 # How many items of a split body are decoded together.
 SPLIT_BATCH = 500
+# Of each body so many rejects are kept one by one; further ones are counted.
+MAX_REJECTS = 1000
 
+# An event without all of these says nothing.
+_TELLING = frozenset({"verb", "requestURI", "objectRef"})
 _BOM = b"\xef\xbb\xbf"
 _GROUP = "audit.k8s.io/"
 _REFUSALS = (msgspec.DecodeError, RecursionError, UnicodeDecodeError, ValueError)
+
+
+_replace_surrogates = replacer(r"\\u[dD][89a-fA-F][0-9a-fA-F]{2}", r"\\ufffd")
 
 
 class _EventList(msgspec.Struct, gc=False, rename="camel"):
@@ -48,10 +56,14 @@ _decode_body = msgspec.json.Decoder(float_hook=str).decode
 
 @dataclass(frozen=True, slots=True)
 class Reject:
-    """Something in a batch that is no proper audit event, and why."""
+    """Something in a batch that is no proper audit event, and why.
+
+    Past MAX_REJECTS of a body, one stands for all further ones: `count` is how many.
+    """
 
     reason: str
     raw: bytes
+    count: int = 1
 
 
 @dataclass(slots=True)
@@ -71,6 +83,15 @@ class Batch:
         if self._cut is None:
             self._cut = self.slices()
         return bytes(self._cut[index])
+
+    def reject(self, rejects: Iterable[Reject]) -> None:
+        """Add rejects, the first ones of a body one by one."""
+        for reject in rejects:
+            if len(self.rejects) < MAX_REJECTS:
+                self.rejects.append(reject)
+                continue
+            count = self.rejects.pop().count if len(self.rejects) > MAX_REJECTS else 0
+            self.rejects.append(Reject("more of the same body", b"", count + reject.count))
 
 
 class BodyDecoder:
@@ -108,18 +129,32 @@ def unreadable_bodies(batch: Batch) -> list[Reject]:
 def decode(body: bytes) -> Batch:
     """Decode one posted body: an Event, an EventList, a JSON array or lines of these."""
     body = body.removeprefix(_BOM).strip()
+    if not body:
+        return Batch(rejects=[Reject("the body is empty", b"")])
     if len(body) > LARGE_BODY_BYTES and body.count(b",") > MAX_COMMAS:
         return _joined(decode_pieces([body]))
     if not body.isascii() and not _is_utf8(body):
-        return _decode_lines(body) if b"\n" in body else _decode_slowly(body)
+        return _decode_lines(body) if _is_lines(body) else _decode_slowly(body)
     batch = _decode_whole(body)
     if batch is not None:
         return batch
-    return _decode_lines(body) if b"\n" in body else _decode_slowly(body)
+    return _decode_lines(body) if _is_lines(body) else _decode_slowly(body)
 
 
 def decode_pieces(pieces: Iterable[bytes]) -> Iterator[Batch]:
     """Decode a body too large for one piece of memory, a group of its items at a time."""
+    kept = counted = 0
+    for batch in _decode_groups(pieces):
+        rejects, batch.rejects = batch.rejects, []
+        batch.reject(rejects[: MAX_REJECTS - kept])
+        kept += len(batch.rejects)
+        counted += len(rejects) - len(batch.rejects)
+        yield batch
+    if counted:
+        yield Batch(rejects=[Reject("more of the same body", b"", counted)])
+
+
+def _decode_groups(pieces: Iterable[bytes]) -> Iterator[Batch]:
     splitter = ItemSplitter()
     group: list[bytes] = []
     for piece in pieces:
@@ -135,6 +170,8 @@ def decode_pieces(pieces: Iterable[bytes]) -> Iterator[Batch]:
         yield _items(group)
     if rest := splitter.rest():
         yield Batch(rejects=[Reject("the body ends in the middle of an event", rest)])
+    elif splitter.found_items and not splitter.complete:
+        yield Batch(rejects=[Reject("the body ends in the middle of its list", b"")])
     elif not splitter.found_items:
         yield Batch(rejects=[Reject("the body has no list of events", b"")])
 
@@ -177,6 +214,11 @@ def _decode_lines(body: bytes) -> Batch:
     return _joined(_document(line) for line in body.split(b"\n") if line.strip())
 
 
+def _is_lines(body: bytes) -> bool:
+    """Whether lines are documents of their own, rather than one document laid out in lines."""
+    return body.partition(b"\n")[2][:1] not in (b"", b" ", b"\t", b'"', b"]", b"}")
+
+
 def _document(raw: bytes) -> Batch:
     """Decode one Event or EventList, item by item if need be."""
     if not raw.isascii() and not _is_utf8(raw):
@@ -190,17 +232,24 @@ def _decode_slowly(body: bytes) -> Batch:
     items = list(splitter.feed(body))
     if not splitter.found_items or not body.startswith((b"{", b"[")) or _is_event(body):
         return _items([body])
-    batch = _items([item for item in items if isinstance(item, bytes)])
-    batch.rejects.extend(
+    whole = [item for item in items if isinstance(item, bytes)]
+    # An array may hold lists of events.
+    lists = body.startswith(b"[") and any(item.startswith(b"{") for item in whole)
+    batch = _joined(_element(item) for item in whole) if lists else _items(whole)
+    batch.reject(
         Reject(f"event of {item.length} bytes is too large", b"")
         for item in items
         if isinstance(item, Oversized)
     )
     if rest := splitter.rest():
-        batch.rejects.append(Reject("the body ends in the middle of an event", rest))
-    elif reason := _header_fault(body):
-        batch.rejects.append(Reject(reason, body[:1024]))
+        batch.reject([Reject("the body ends in the middle of an event", rest)])
+    elif not batch.rejects and (reason := _header_fault(body)):
+        batch.reject([Reject(reason, body[:1024])])
     return batch
+
+
+def _element(raw: bytes) -> Batch:
+    return _document(raw) if raw.startswith(b"{") else _items([raw])
 
 
 def _is_event(body: bytes) -> bool:
@@ -213,9 +262,10 @@ def _is_event(body: bytes) -> bool:
 
 def _header_fault(body: bytes) -> str | None:
     """Return what is wrong with a list around its items."""
-    if body.startswith(b"["):
-        return None
     try:
+        if body.startswith(b"["):
+            _decode_raw_array(body)
+            return None
         members = _decode_members(body)
         kind, version = (
             msgspec.json.decode(members[key], type=str | None) if key in members else None
@@ -234,7 +284,11 @@ def _items(raws: list[bytes]) -> Batch:
     for raw in raws:
         event, reason = _item(raw)
         if reason is not None:
-            batch.rejects.append(Reject(reason, raw))
+            batch.reject([Reject(reason, raw)])
+            if event is None:
+                mended = _mended(raw)
+                event = _item(mended)[0] if mended != raw else None
+                raw = mended  # noqa: PLW2901 - what the event points into
         if event is not None:
             batch.events.append(event)
             kept.append(raw)
@@ -257,11 +311,21 @@ def _item(raw: bytes) -> tuple[AuditEvent | None, str | None]:
     return event, None
 
 
+def _mended(raw: bytes) -> bytes:
+    """Return an event with U+FFFD for what is no character, as the API server reads it.
+
+    A patch is logged as it was sent: whoever sends one must not be able to hide it.
+    """
+    return _replace_surrogates(raw.decode(errors="replace")).encode()
+
+
 def _salvage(raw: bytes) -> AuditEvent | None:
     """Read an event whose fields do not all have the right type, leaving out those."""
     try:
         members = _decode_members(raw)
     except _REFUSALS:
+        return None
+    if not _TELLING & members.keys():
         return None
     values: dict[str, object] = {}
     for name, (key, decoder) in _field_decoders().items():
@@ -270,8 +334,6 @@ def _salvage(raw: bytes) -> AuditEvent | None:
                 values[name] = decoder.decode(members[key])
             except _REFUSALS:
                 continue
-    if not {"verb", "request_uri", "object_ref"} & values.keys():
-        return None
     required = dict.fromkeys(("audit_id", "stage", "request_uri", "verb"), "")
     return AuditEvent(**(required | values))  # type: ignore[arg-type]
 
@@ -285,14 +347,15 @@ def _field_decoders() -> dict[str, tuple[str, msgspec.json.Decoder[object]]]:
 
 
 def _joined(batches: Iterable[Batch]) -> Batch:
-    parts = list(batches)
-    if len(parts) == 1:
-        return parts[0]
-    return Batch(
-        [event for part in parts for event in part.events],
-        [reject for part in parts for reject in part.rejects],
-        lambda: [raw for part in parts for raw in part.slices()],
-    )
+    joined = Batch()
+    parts: list[Batch] = []
+    for batch in batches:
+        joined.events.extend(batch.events)
+        joined.reject(batch.rejects)
+        if batch.events:
+            parts.append(batch)
+    joined.slices = lambda: [raw for part in parts for raw in part.slices()]
+    return joined
 
 
 def _is_audit(kind: str | None, expected: str, version: str | None) -> bool:

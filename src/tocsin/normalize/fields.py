@@ -23,16 +23,20 @@ CREDENTIAL_ID = "authentication.kubernetes.io/credential-id"
 ISSUED_CREDENTIAL_ID = "authentication.kubernetes.io/issued-credential-id"
 DECISION = "authorization.k8s.io/decision"
 
-_WRITES = frozenset({"create", "update", "patch"})
+_WRITES: frozenset[str | None] = frozenset({"create", "update", "patch"})
 # Subresources whose body is, or whose answer holds, the pod with its specification.
 _POD_BODIES = frozenset({None, "ephemeralcontainers", "resize"})
 _CONTAINER_LISTS = ("containers", "initContainers", "ephemeralContainers")
-# Kinds that only carry a pod template have it at one of these places.
-_TEMPLATES = (
-    ("spec", "jobTemplate", "spec", "template", "spec"),
-    ("spec", "template", "spec"),
-    ("template", "spec"),
-)
+# Where a resource has its pod specification; unlisted ones like a Deployment. Looking in
+# another resource's place would let a decoy there hide the real one.
+_PLACES = {
+    "pods": ("spec",),
+    "cronjobs": ("spec", "jobTemplate", "spec", "template", "spec"),
+    "podtemplates": ("template", "spec"),
+}
+_TEMPLATE = ("spec", "template", "spec")
+# `/api/v1/nodes/NAME/proxy` and `/api/v1/namespaces/NS/pods/NAME/proxy`.
+_PROXY_SEGMENT, _PROXY_SEGMENT_IN_NAMESPACE = 4, 6
 _UNAUTHENTICATED, _FORBIDDEN = 401, 403
 _SERVICE_ACCOUNT = "system:serviceaccount:"
 _NODE = "system:node:"
@@ -46,18 +50,14 @@ def podspec(event: AuditEvent, request: object, response: object) -> dict[str, o
     from: `request`, `response` (of a patch) or `patch`.
     """
     ref = event.object_ref or NO_OBJECT
-    if event.verb not in _WRITES or ref.subresource not in _POD_BODIES:
-        return None
-    is_pod = ref.resource == "pods" and not ref.api_group
+    place = _PLACES.get(ref.resource or "", _TEMPLATE)
     if event.verb != "patch":
-        return _view(request, "request", is_pod=is_pod) or _view(
-            response, "response", is_pod=is_pod
-        )
-    return _view(response, "response", is_pod=is_pod) or _view(request, "patch", is_pod=is_pod)
+        return _view(request, "request", place) or _view(response, "response", place)
+    return _view(response, "response", place) or _view(request, "patch", place)
 
 
-def _view(body: object, source: str, *, is_pod: bool) -> dict[str, object] | None:
-    spec = _get(body, ("spec",)) if is_pod else _template(body)
+def _view(body: object, source: str, place: tuple[str, ...]) -> dict[str, object] | None:
+    spec = _get(body, place)
     if type(spec) is not dict:
         return None
     view: dict[str, object] = dict(spec)
@@ -71,14 +71,6 @@ def _view(body: object, source: str, *, is_pod: bool) -> dict[str, object] | Non
         view["volumes"] = [_volume(volume) for volume in volumes]
     view["source"] = source
     return view
-
-
-def _template(body: object) -> object:
-    for path in _TEMPLATES:
-        spec = _get(body, path)
-        if type(spec) is dict:
-            return spec
-    return None
 
 
 def _volume(volume: object) -> object:
@@ -100,9 +92,6 @@ def exec_(event: AuditEvent) -> dict[str, object] | None:
     `command` is the list of arguments, `commandLine` the same joined with spaces; besides
     `container`, `stdin`, `stdout`, `stderr` and `tty` as sent.
     """
-    ref = event.object_ref or NO_OBJECT
-    if ref.resource != "pods" or ref.subresource not in ("exec", "attach"):
-        return None
     query = parse_qsl(event.request_uri.partition("?")[2], keep_blank_values=True)
     command = [value for name, value in query if name == "command"]
     found: dict[str, object] = {name: value for name, value in query if name != "command"}
@@ -113,20 +102,19 @@ def exec_(event: AuditEvent) -> dict[str, object] | None:
 
 def proxy(event: AuditEvent) -> dict[str, object] | None:
     """Return the path and query behind `/proxy` of a node, pod or service."""
-    if (event.object_ref or NO_OBJECT).subresource != "proxy":
-        return None
     path, _, query = event.request_uri.partition("?")
-    _, found, rest = path.partition("/proxy")
-    if not found:
+    # Decoded first, as the API server does: `%70roxy` is a proxy too.
+    parts = unquote(path).strip("/").split("/")
+    namespaced = (event.object_ref or NO_OBJECT).namespace is not None
+    start = _PROXY_SEGMENT_IN_NAMESPACE if namespaced else _PROXY_SEGMENT
+    if parts[start : start + 1] != ["proxy"]:
         return None
-    return {"path": normal_path(unquote(rest)), "query": query}
+    return {"path": normal_path("/".join(parts[start + 1 :])), "query": query}
 
 
 def csr(event: AuditEvent, request: object) -> dict[str, object] | None:
     """Return what a CertificateSigningRequest asks for; see `csr.certificate_request`."""
-    ref = event.object_ref or NO_OBJECT
-    if ref.resource != "certificatesigningrequests" or event.verb not in _WRITES:
-        return None
+    del event
     spec = _get(request, ("spec",))
     return certificate_request(spec) if type(spec) is dict else None
 
@@ -221,11 +209,26 @@ decode_body = BodyDecoder()
 AUDIT = Schema(
     attributes=attributes_of(AuditEvent),
     derived={
-        "podspec": Derived(podspec, _BODIES),
-        "exec": Derived(exec_),
-        "proxy": Derived(proxy),
-        "csr": Derived(csr, _BODIES[:1]),
-        "outcome": Derived(outcome),
+        "podspec": Derived(
+            podspec, _BODIES, {"verb": _WRITES, "objectRef.subresource": _POD_BODIES}
+        ),
+        "exec": Derived(
+            exec_,
+            only={
+                "objectRef.resource": frozenset({"pods"}),
+                "objectRef.subresource": frozenset({"exec", "attach"}),
+            },
+        ),
+        "proxy": Derived(proxy, only={"objectRef.subresource": frozenset({"proxy"})}),
+        "csr": Derived(
+            csr,
+            _BODIES[:1],
+            {
+                "verb": _WRITES,
+                "objectRef.resource": frozenset({"certificatesigningrequests"}),
+            },
+        ),
+        "outcome": Derived(outcome, text=True),
         "owner": Derived(owner, _BODIES),
         "credential": Derived(credential),
         "actor": Derived(actor),

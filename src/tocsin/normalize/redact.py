@@ -9,25 +9,33 @@ from tocsin.rules.regex import replacer, searcher
 
 MARK = "[redacted]"
 
-# Names of query parameters, flags and fields whose value is a secret. `token` alone also
-# ends names such as access_token; `secretName` and `tokenreviews` are no secrets.
+# Names of query parameters, flags and fields whose value is a secret, whatever stands before
+# them (access_token, PGPASSWORD); `secretName` and `tokenreviews` are no secrets.
 _SENSITIVE = (
-    "access[_-]?key|api[_-]?key|auth[_-]?token|authorization|client[_-]?secret|credentials?|"
-    "pass(?:wd|word|phrase)?|private[_-]?key|secret|token"
+    r"[a-z0-9_-]*(?:access[_-]?key|api[_-]?key|authorization|credentials?|passwd|password|"
+    r"passphrase|private[_-]?key|pwd|secret|token)|(?:[a-z0-9]+[_-])*pass"
 )
 
 _SECRETS = (
     # JSON Web Tokens, which service account tokens are.
     (r"eyJ[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]*)?", MARK),
     # Authorization headers, also percent-encoded in a URI.
-    (r"(?i)\b(bearer|basic)(?:\s|\+|%20|:)+[A-Za-z0-9._~+/=%-]{6,}", rf"\1 {MARK}"),
-    # name=value and name: value, in URIs, commands and JSON-like text.
+    (r"(?i)\b(bearer)(?:\s|\+|%20|:)+[a-z0-9._~+/=%-]{6,}", rf"\1 {MARK}"),
     (
-        rf"(?i)(\b(?:[a-z0-9]+[_-])*(?:{_SENSITIVE})(?:=|%3D|\"?\s*:\s*\"?))[^\s&\"',;]+",
+        r"\b((?i:basic))(?:\s|\+|%20)+[A-Za-z0-9+/_%-]*[A-Z0-9=][A-Za-z0-9+/_%=-]{5,}",
+        rf"\1 {MARK}",
+    ),
+    # name=value, "name": "value" and name: value, in URIs, commands and JSON-like text; not
+    # name:value, as that is an image with its tag.
+    (
+        rf"(?i)(\b(?:{_SENSITIVE})(?:=|%3D|\"\s*:\s*\"?|:\s+\"?))[^\s&\"',;]+",
         rf"\1{MARK}",
     ),
-    # --name value, as separate arguments of a command.
-    (rf"(?i)(--?(?:[a-z0-9]+[_-])*(?:{_SENSITIVE})(?:\s+|\+|%20))[^\s&\"',;]+", rf"\1{MARK}"),
+    # --name value, as separate arguments of a command, also in the URI of an exec.
+    (
+        rf"(?i)((?:^|[^a-z0-9-])--?(?:{_SENSITIVE})(?:\s+|\+|%20|&command=))[^\s&\"',;]+",
+        rf"\1{MARK}",
+    ),
     # Bootstrap tokens of kubeadm.
     (r"\b[a-z0-9]{6}\.[a-z0-9]{16}\b", MARK),
     # The user and password of a URL.
@@ -38,10 +46,13 @@ _find_any = searcher("|".join(f"(?:{pattern})" for pattern, _ in _SECRETS))
 _replacers = [replacer(pattern, replacement) for pattern, replacement in _SECRETS]
 
 
+def holds_secret(text: str) -> bool:
+    """Whether something in `text` looks like a secret."""
+    return _find_any(text) is not None
+
+
 def redact(text: str) -> str:
     """Return `text` with everything that looks like a secret replaced by a mark."""
-    if _find_any(text) is None:
-        return text
     for replace in _replacers:
         text = replace(text)
     return text

@@ -11,9 +11,11 @@ from dataclasses import dataclass
 # An API server's largest event: two bodies of 3 MiB, escaped, and its own limit of 8 MiB.
 MAX_ITEM_BYTES = 32 * 1024 * 1024
 
-_QUOTE, _BACKSLASH, _COMMA = b'"', 0x5C, 0x2C
+_QUOTE, _COMMA = b'"', 0x2C
 _OPEN, _CLOSE = frozenset(b"[{"), frozenset(b"]}")
 _OPEN_ARRAY, _BLANK = 0x5B, frozenset(b" \t\r\n")
+# How much of a key is kept to recognise it.
+_HEAD = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +37,10 @@ class ItemSplitter:
         self._position = 0
         self._depth = 0
         self._in_string = False
-        self._string_start = 0
-        self._last_string = b""
+        self._escaped = 0
+        self._head = b""
         self._items_depth: int | None = None
+        self._found_items = False
         self._item_start: int | None = None
         self._dropped = 0
 
@@ -58,22 +61,24 @@ class ItemSplitter:
     @property
     def found_items(self) -> bool:
         """Whether the document has an array of items at all."""
-        return self._items_depth is not None
+        return self._found_items
+
+    @property
+    def complete(self) -> bool:
+        """Whether everything that was opened is closed."""
+        return self._depth == 0 and not self._in_string
 
     def _skip_string(self) -> None:
         end = self._buffer.find(_QUOTE, self._position)
-        if end < 0:
-            self._position = len(self._buffer)
-            return
-        self._position = end + 1
-        escapes = end
-        while escapes > self._string_start and self._buffer[escapes - 1] == _BACKSLASH:
-            escapes -= 1
-        if (end - escapes) % 2:
-            return
-        self._in_string = False
+        part = self._buffer[self._position : end if end >= 0 else None]
+        backslashes = len(part) - len(part.rstrip(b"\\"))
+        if backslashes == len(part):
+            backslashes += self._escaped
         if self._depth == 1:
-            self._last_string = bytes(self._buffer[self._string_start : end][:16])
+            self._head = (self._head + part[:_HEAD])[:_HEAD]
+        self._escaped = backslashes % 2 if end < 0 else 0
+        self._position = end + 1 if end >= 0 else len(self._buffer)
+        self._in_string = end < 0 or backslashes % 2 == 1
 
     def _scan_gap(self) -> Iterator[bytes | Oversized]:
         """Walk over the structure up to the next string."""
@@ -88,7 +93,9 @@ class ItemSplitter:
         if quote >= 0:
             self._begin_item(quote)
             self._in_string = True
-            self._string_start = end = quote + 1
+            if self._depth == 1:
+                self._head = b""
+            end = quote + 1
         self._position = end
 
     def _structure(self, byte: int, index: int) -> bytes | Oversized | None:
@@ -97,6 +104,7 @@ class ItemSplitter:
             item = self._end_item(index)
             if byte in _CLOSE:
                 self._depth -= 1
+                self._items_depth = None
             return item
         self._begin_item(index)
         if byte in _OPEN:
@@ -104,12 +112,13 @@ class ItemSplitter:
             is_list = byte == _OPEN_ARRAY
             if self._items_depth is None and is_list and self._is_items():
                 self._items_depth = self._depth
+                self._found_items = True
         elif byte in _CLOSE:
             self._depth -= 1
         return None
 
     def _is_items(self) -> bool:
-        return self._depth == 1 or (self._depth == 2 and self._last_string == b"items")  # noqa: PLR2004
+        return self._depth == 1 or (self._depth == 2 and self._head == b"items")  # noqa: PLR2004
 
     def _begin_item(self, index: int) -> None:
         if self._depth == self._items_depth and self._item_start is None:
@@ -132,17 +141,7 @@ class ItemSplitter:
         ):
             self._dropped += self._position - self._item_start
             keep = self._item_start = self._position
-        if self._in_string:
-            # The run of backslashes before a closing quote must stay countable.
-            keep = min(keep, max(self._string_start, self._position - 1))
-            keep = self._backslash_run(keep)
         del self._buffer[:keep]
         self._position -= keep
-        self._string_start = max(0, self._string_start - keep)
         if self._item_start is not None:
-            self._item_start = max(0, self._item_start - keep)
-
-    def _backslash_run(self, keep: int) -> int:
-        while keep > self._string_start and self._buffer[keep - 1] == _BACKSLASH:
-            keep -= 1
-        return keep
+            self._item_start -= keep

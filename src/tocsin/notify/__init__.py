@@ -6,19 +6,23 @@ store's outbox, so nothing is lost with the process, and a receiver may see a me
 """
 
 from tocsin.notify.alertmanager import Alertmanager, AlertmanagerSettings
-from tocsin.notify.base import ChannelSettings, Notifier, NotifierInfo, Outcome
+from tocsin.notify.base import ChannelName, ChannelSettings, Notifier, NotifierInfo, Outcome
 from tocsin.notify.sender import Sender, deliver_test
 from tocsin.notify.slack import Slack, SlackSettings
 from tocsin.notify.webhook import Webhook, WebhookSettings
 
 __all__ = [
     "NOTIFIERS",
+    "AlertmanagerSettings",
     "AnyChannelSettings",
+    "ChannelName",
     "ChannelSettings",
     "Notifier",
     "NotifierInfo",
     "Outcome",
     "Sender",
+    "SlackSettings",
+    "WebhookSettings",
     "deliver_test",
     "make_notifier",
 ]
@@ -30,12 +34,12 @@ NOTIFIERS: dict[str, type[Alertmanager | Slack | Webhook]] = {
 AnyChannelSettings = AlertmanagerSettings | SlackSettings | WebhookSettings
 
 
-def make_notifier(settings: AnyChannelSettings) -> Notifier:
-    """Return the channel that the settings describe."""
+def make_notifier(name: str, settings: AnyChannelSettings) -> Notifier:
+    """Return the channel that the configuration describes under this name."""
     match settings:
         case AlertmanagerSettings():
-            return Alertmanager(settings)
+            return Alertmanager(name, settings)
         case SlackSettings():
-            return Slack(settings)
+            return Slack(name, settings)
         case WebhookSettings():
-            return Webhook(settings)
+            return Webhook(name, settings)

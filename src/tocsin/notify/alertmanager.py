@@ -36,7 +36,8 @@ class Alertmanager:
         settings=AlertmanagerSettings,
     )
 
-    def __init__(self, settings: AlertmanagerSettings) -> None:
+    def __init__(self, name: str, settings: AlertmanagerSettings) -> None:
+        self.name = name
         self.settings = settings
 
     def request(self, message: Message) -> HttpRequest:

@@ -8,11 +8,13 @@ from dataclasses import dataclass, field
 from typing import Annotated, ClassVar, Protocol
 
 import msgspec
+from typing_extensions import override
 
 from tocsin.model.alert import Alert, Severity
 from tocsin.notify.urls import check_url, shown
 
-Name = Annotated[str, msgspec.Meta(pattern="^[a-z0-9][a-z0-9-]{0,62}$")]
+# What the configuration, logs, metrics and `tocsin notify test` call a channel.
+ChannelName = Annotated[str, msgspec.Meta(pattern="^[a-z0-9][a-z0-9-]{0,62}$")]
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=60)]
 
 
@@ -20,7 +22,6 @@ class ChannelSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     """What every channel is told in the configuration.
 
     Attributes:
-        name: what logs, metrics and `tocsin notify test` call the channel.
         url: where to send; comes from the configuration file only, and may be a secret.
         min_severity: alerts below it are never queued for this channel.
         timeout: seconds for one delivery, from looking up the name to the answer.
@@ -28,7 +29,6 @@ class ChannelSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
         dashboard_url: where people reach Tocsin's dashboard, for links to alerts.
     """
 
-    name: Name
     url: str
     min_severity: Severity = "medium"
     timeout: Seconds = 10.0
@@ -41,9 +41,10 @@ class ChannelSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
         if self.dashboard_url is not None:
             check_url(self.dashboard_url)
 
+    @override
     def __repr__(self) -> str:
         """Return a form without secrets, for logs."""
-        return f"{type(self).__name__}(name={self.name!r}, url={shown(self.url)!r})"
+        return f"{type(self).__name__}(url={shown(self.url)!r})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +87,11 @@ class Notifier(Protocol):
     """One channel."""
 
     info: ClassVar[NotifierInfo]
+
+    @property
+    def name(self) -> str:
+        """What the configuration calls the channel."""
+        ...
 
     @property
     def settings(self) -> ChannelSettings:

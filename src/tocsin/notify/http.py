@@ -12,9 +12,7 @@ import socket
 import ssl
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC
 from email.utils import parsedate_to_datetime
-from http import HTTPStatus
 from ipaddress import ip_address
 from types import TracebackType
 from typing import Self
@@ -41,15 +39,15 @@ _HEADERS = {
 class Poster:
     """Posts the requests of one channel, which shares nothing with other channels."""
 
-    def __init__(self, settings: ChannelSettings) -> None:
+    def __init__(self, name: str, settings: ChannelSettings) -> None:
         self._timeout = settings.timeout
         try:
             self._tls = ssl.create_default_context(cafile=settings.ca_file)
         except OSError as error:
-            message = f"channel {settings.name}: cannot use ca_file {settings.ca_file}: {error}"
+            message = f"channel {name}: cannot use ca_file {settings.ca_file}: {error}"
             raise TocsinError(message) from error
         # A name server that does not answer holds a thread: this channel's own, nobody else's.
-        self._resolver = ThreadPoolExecutor(1, thread_name_prefix=f"resolve-{settings.name}")
+        self._resolver = ThreadPoolExecutor(1, thread_name_prefix=f"resolve-{name}")
         # httpx2 logs whole addresses, and those of Slack are secrets.
         logging.getLogger("httpx2").setLevel(logging.WARNING)
 
@@ -77,29 +75,94 @@ class Poster:
             return Outcome(ok=False, detail=f"{host}: {_in_words(error)}")
 
     async def _post(self, url: httpx2.URL, request: HttpRequest, now: float) -> Outcome:
-        name = url.raw_host.decode("ascii")
-        headers = {**_HEADERS, **request.headers, "Host": url.netloc.decode("ascii")}
-        failure: httpx2.TransportError | None = None
-        for address in await self._resolve(name):
-            client = httpx2.AsyncClient(verify=self._tls, trust_env=False, timeout=None)
-            try:
-                async with (
-                    client,
-                    client.stream(
-                        "POST",
-                        url.copy_with(host=address),
-                        content=request.body,
-                        headers=headers,
-                        extensions={"sni_hostname": name},
-                    ) as response,
-                ):
-                    return await _outcome(response, now)
-            except httpx2.ConnectError as error:
-                failure = error
-        return Outcome(ok=False, detail=f"{name}: {_in_words(failure)}")
+        *others, last = await self._resolve(url.raw_host.decode("ascii"))
+        for address in others:
+            with contextlib.suppress(httpx2.ConnectError):
+                return await self._send(url, address, request, now)
+        return await self._send(url, last, request, now)
 
     async def _resolve(self, name: str) -> list[str]:
-        loop = asyncio.get_running_loop()
-        found = await loop.run_in_executor(
+        found = await asyncio.get_running_loop().run_in_executor(
             self._resolver, lambda: socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
         )
+        addresses = dict.fromkeys(str(entry[4][0]) for entry in found)
+        allowed = [address for address in addresses if not is_refused(ip_address(address))]
+        if not allowed:
+            message = f"{name} is a link-local or metadata address"
+            raise PermissionError(message)
+        return allowed
+
+    async def _send(
+        self, url: httpx2.URL, address: str, request: HttpRequest, now: float
+    ) -> Outcome:
+        # No timeouts of the client: `post` bounds the whole, trickling answers included.
+        async with (
+            httpx2.AsyncClient(verify=self._tls, trust_env=False, timeout=None) as client,
+            client.stream(
+                "POST",
+                url.copy_with(host=address),
+                content=request.body,
+                headers={**_HEADERS, **request.headers, "Host": url.netloc.decode("ascii")},
+                extensions={"sni_hostname": url.raw_host.decode("ascii")},
+                follow_redirects=False,
+            ) as response,
+        ):
+            return await _outcome(response, now)
+
+
+async def _outcome(response: httpx2.Response, now: float) -> Outcome:
+    """Judge by the status alone; the body only helps to explain a refusal."""
+    if response.is_success:
+        return Outcome(ok=True, detail=f"HTTP {response.status_code}")
+    if response.is_redirect:
+        detail = f"HTTP {response.status_code}: redirects are not followed, configure the target"
+        return Outcome(ok=False, detail=detail)
+    detail = f"HTTP {response.status_code}: {await _excerpt(response)}"
+    return Outcome(ok=False, detail=detail, retry_after=_retry_after(response, now))
+
+
+async def _excerpt(response: httpx2.Response) -> str:
+    body = b""
+    with contextlib.suppress(httpx2.HTTPError, TimeoutError):
+        async with asyncio.timeout(_EXCERPT_SECONDS):
+            async for chunk in response.aiter_raw():
+                body += chunk[:_EXCERPT_BYTES]
+                if len(body) >= _EXCERPT_BYTES:
+                    break
+    return fit(body.decode("utf-8", "replace"), _EXCERPT_CHARS) or "no explanation"
+
+
+def _retry_after(response: httpx2.Response, now: float) -> float:
+    """Return how many seconds the receiver asks to wait: a number or a date, within reason."""
+    value = response.headers.get("Retry-After", "")
+    try:
+        seconds = (
+            float(value) if value.isdigit() else parsedate_to_datetime(value).timestamp() - now
+        )
+    except (ValueError, OverflowError):
+        return 0.0
+    return min(max(seconds, 0.0), _RETRY_AFTER_MOST)
+
+
+def _in_words(error: BaseException) -> str:
+    for cause in _causes(error):
+        match cause:
+            case socket.gaierror():
+                return f"the name does not resolve ({cause.strerror})"
+            case ssl.SSLCertVerificationError():
+                return f"TLS problem: {cause.verify_message}"
+            case ssl.SSLError():
+                return f"TLS problem: {cause.reason}"
+            case ConnectionRefusedError():
+                return "the connection was refused"
+            case ConnectionResetError():
+                return "the connection was cut"
+            case _:
+                continue
+    return str(error) or type(error).__name__
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__

@@ -32,7 +32,8 @@ class Slack:
         settings=SlackSettings,
     )
 
-    def __init__(self, settings: SlackSettings) -> None:
+    def __init__(self, name: str, settings: SlackSettings) -> None:
+        self.name = name
         self.settings = settings
 
     def request(self, message: Message) -> HttpRequest:

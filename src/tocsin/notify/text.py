@@ -3,37 +3,32 @@
 The text is chosen by attackers. Nothing is dropped from it and nothing in it is interpreted.
 """
 
-import unicodedata
 from collections.abc import Callable
 
 from tocsin.model.alert import Alert
 
-# Control, format (bidi, zero width), surrogate, private use, unassigned; line and paragraph ends.
-_INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 _ELLIPSIS = "…"
 
 
 def visible(text: str) -> str:
-    """Return the text on one line, with unprintable characters as backslash escapes."""
+    """Return the text on one line, with all that does not print as backslash escapes."""
     return "".join(
-        char.encode("unicode_escape").decode("ascii")
-        if unicodedata.category(char) in _INVISIBLE
-        else char
+        char if char.isprintable() else char.encode("unicode_escape").decode("ascii")
         for char in text
     )
 
 
 def fit(text: str, limit: int, escape: Callable[[str], str] = str) -> str:
     """Return the visible, escaped text in at most `limit` characters, never cut in an escape."""
-    pieces: list[str] = []
-    length = 0
-    for char in text:
-        piece = escape(visible(char))
-        if length + len(piece) > limit - len(_ELLIPSIS):
-            return "".join(pieces) + _ELLIPSIS
-        pieces.append(piece)
-        length += len(piece)
-    return "".join(pieces)
+    pieces = [escape(visible(char)) for char in text[: limit + 1]]
+    if sum(map(len, pieces)) <= limit:
+        return "".join(pieces)
+    kept = ""
+    for piece in pieces:
+        if len(kept) + len(piece) > limit - len(_ELLIPSIS):
+            break
+        kept += piece
+    return kept + _ELLIPSIS
 
 
 def facts(alert: Alert) -> dict[str, str]:

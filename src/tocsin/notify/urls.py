@@ -5,6 +5,7 @@ cluster; so private addresses are allowed. Never allowed is what no notification
 for: link-local and cloud metadata addresses, which hand out credentials.
 """
 
+import string
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from urllib.parse import quote
 
@@ -12,9 +13,11 @@ import httpx2
 
 # Metadata services outside the link-local range: Alibaba, Oracle, AWS and Google over IPv6.
 _METADATA = frozenset(
-    ip_address(text)
-    for text in ("100.100.100.200", "192.0.0.192", "fd00:ec2::254", "fd20:ce::254")
+    ip_address(text) for text in ("100.100.100.200", "192.0.0.192", "fd00:ec2::254", "fd20:ce::254")
 )
+
+_HOST_CHARS = frozenset(f"{string.ascii_letters}{string.digits}.-_:".encode())
+_LAST_PORT = 65535
 
 
 def check_url(url: str) -> None:
@@ -31,8 +34,11 @@ def check_url(url: str) -> None:
     if parsed.scheme not in {"http", "https"}:
         message = "the URL must begin with https:// or http://"
         raise ValueError(message)
-    if not parsed.host:
-        message = "the URL names no host"
+    if not parsed.host or not _HOST_CHARS.issuperset(parsed.raw_host):
+        message = "the URL names no valid host"
+        raise ValueError(message)
+    if parsed.port is not None and not 0 < parsed.port <= _LAST_PORT:
+        message = "the URL's port is not between 1 and 65535"
         raise ValueError(message)
     try:
         address = ip_address(parsed.host)

@@ -29,7 +29,8 @@ class Webhook:
         settings=WebhookSettings,
     )
 
-    def __init__(self, settings: WebhookSettings) -> None:
+    def __init__(self, name: str, settings: WebhookSettings) -> None:
+        self.name = name
         self.settings = settings
 
     def request(self, message: Message) -> HttpRequest:

@@ -6,7 +6,7 @@ can tell from others counts as OTHER, and past a limit events share one function
 everything at run time.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -21,6 +21,8 @@ from tocsin.rules.simplify import FALSE, assume, simplify
 # Kinds of request with a function of their own; real clusters show some hundreds.
 MAX_BUCKETS = 2048
 MAX_KEYS = 8192
+# No verb or resource is this long; such a request must not take up the index's memory.
+MAX_KEY_TEXT = 1024
 
 Key = tuple[str | None, str | None, str | None]
 
@@ -47,7 +49,10 @@ class RuleSet:
         self.faulty: dict[str, int] = {}
         self._conditions = [simplify(rule.match) for rule in self.rules]
         self._fields = [
-            _KeyField(name, [test for c in self._conditions for test in _tests(c, name)])
+            _KeyField(
+                [test for c in self._conditions for test in _tests(c, name)],
+                [derived.only.get(name, frozenset()) for derived in schema.derived.values()],
+            )
             for name in schema.key
         ]
         self._functions: dict[Key, Bucket] = {}
@@ -56,22 +61,22 @@ class RuleSet:
 
     def match(self, event: msgspec.Struct, key: Key) -> Sequence[int]:
         """Return the indices of the rules that match; `key` holds the event's key fields."""
-        function = self._functions.get(key)
-        if function is None:
-            function = self._function(key)
         try:
+            function = self._functions.get(key)
+            if function is None:
+                function = self._function(key)
             return function(event)
         except Exception:  # noqa: BLE001 - a fault in one rule must not hide the others
             return self._match_slowly(event)
 
-    def source_functions(self) -> dict[Key, Bucket]:
-        """Return the compiled functions by canonical key, for tests and debugging."""
-        return dict(self._canonical)
+    def candidates(self, key: Key) -> int:
+        """Return how many rules are left to test on events with this key."""
+        return len(self._residual(self._canonical_key(key)))
 
     def _function(self, key: Key) -> Bucket:
-        canonical: Key = tuple(  # type: ignore[assignment]
-            field.canonical(value) for field, value in zip(self._fields, key, strict=True)
-        )
+        if sum(len(part) for part in key if part) > MAX_KEY_TEXT:
+            return self._generic_function()
+        canonical = self._canonical_key(key)
         function = self._canonical.get(canonical)
         if function is None:
             function = self._build(canonical)
@@ -83,17 +88,33 @@ class RuleSet:
         if len(self._canonical) >= MAX_BUCKETS:
             self.stats.generic_calls += 1
             return self._generic_function()
-        tests = dict(zip(self.schema.key, key, strict=True))
-        residual = []
-        for index, condition in enumerate(self._conditions):
-            rest = assume(condition, lambda test: _outcome(test, tests))
-            if rest != FALSE:
-                residual.append((index, rest))
+        residual = self._residual(key)
         name = "/".join(part or "-" for part in key)
         function = compile_bucket(residual, self.schema, name) if residual else _no_rules
         self._canonical[key] = function
         self.stats.buckets += 1
         return function
+
+    def _residual(self, key: Key) -> list[tuple[int, ir.Expr]]:
+        """Return what is left of each rule that can match events of this kind."""
+        known = dict(zip(self.schema.key, key, strict=True))
+        rests = (assume(c, lambda test: self._outcome(test, known)) for c in self._conditions)
+        return [(index, rest) for index, rest in enumerate(rests) if rest != FALSE]
+
+    def _outcome(self, test: ir.Test | ir.Each, known: dict[str, str | None]) -> bool | None:
+        """Return what a test comes to for all events of one kind, None if that depends."""
+        if isinstance(test, ir.Test) and test.path in known:
+            return _on_key(test.op, known[test.path])
+        found = self.schema.resolve(test.path)
+        derived = self.schema.derived.get(found[0]) if found else None
+        if derived is None or derived.possible(known):
+            return None
+        return isinstance(test, ir.Test) and test.op == ir.Present(wanted=False)
+
+    def _canonical_key(self, key: Key) -> Key:
+        return tuple(  # type: ignore[return-value]
+            field.canonical(value) for field, value in zip(self._fields, key, strict=True)
+        )
 
     def _generic_function(self) -> Bucket:
         if self._generic is None:
@@ -123,9 +144,8 @@ def _no_rules(event: msgspec.Struct) -> Sequence[int]:
 class _KeyField:
     """Which values of one key field the rules can tell apart."""
 
-    def __init__(self, name: str, tests: list[ir.Operator]) -> None:
-        self.name = name
-        self._literals: set[str] = set()
+    def __init__(self, tests: list[ir.Operator], special: Iterable[frozenset[str | None]]) -> None:
+        self._literals: set[str] = {v for values in special for v in values if v is not None}
         self._others: list[Callable[[str], bool]] = []
         for op in tests:
             if isinstance(op, ir.TextIs) and op.how == "equals":
@@ -154,13 +174,12 @@ def _tests(expr: ir.Expr, path: str) -> Iterator[ir.Operator]:
             return
 
 
-def _outcome(test: ir.Test, known: dict[str, str | None]) -> bool | None:
-    """Return what a test on a key field comes to, None if it is on another field."""
-    if test.path not in known or isinstance(test.op, ir.SameAs):
+def _on_key(op: ir.Operator, value: str | None) -> bool | None:
+    """Return what a test on a key field comes to, None if it cannot be told yet."""
+    if isinstance(op, ir.SameAs):
         return None
-    value = known[test.path]
-    if isinstance(test.op, ir.Present):
-        return (value is not None) is test.op.wanted
+    if isinstance(op, ir.Present):
+        return (value is not None) is op.wanted
     if value is None or value is OTHER:
         return False
-    return text_test(test.op)(value)
+    return text_test(op)(value)

@@ -20,7 +20,7 @@ def extractor(segments: tuple[str, ...], parent: str | None = None) -> Extract:
     lines.append("    return out")
     namespace: dict[str, object] = {}
     # Only path segments enter the source, and only through repr().
-    exec(compile("\n".join(lines), f"<path {'.'.join(segments)}>", "exec"), namespace)  # noqa: S102
+    exec(compile("\n".join(lines), f"<path {'.'.join(segments)!r}>", "exec"), namespace)  # noqa: S102
     return namespace["extract"]  # type: ignore[return-value]
 
 

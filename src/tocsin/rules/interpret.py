@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 import msgspec
 
 from tocsin.rules import ir
+from tocsin.rules.extract import extractor
 from tocsin.rules.operators import relation, text_of, text_test, texts_of
 from tocsin.rules.paths import last_segment, split, values
 from tocsin.rules.schema import Attribute, Schema
@@ -24,12 +25,11 @@ class EventView:
 
     def values(self, path: str) -> list[object]:
         """Return the values at `path`, nulls left out; empty when the field is unknown."""
-        found = self._schema.resolve(path)
+        found = self._schema.locate(path)
         if found is None:
             return []
-        name, rest = found
-        segments = split(rest) if rest else ()
-        return list(values(self._field(name), segments, last_segment(name)))
+        name, segments = found
+        return extractor(segments, last_segment(name))(self._field(name))
 
     def everything(self) -> Iterator[object]:
         """Yield every scalar of the event, in the typed fields and in the bodies."""
@@ -47,8 +47,14 @@ class EventView:
         if attribute is not None:
             return self._attribute(attribute)
         derived = self._schema.derived[name]
+        if not derived.possible({key: self._key(key) for key in derived.only}):
+            return None
         bodies = [self._field(body) for body in derived.bodies]
         return derived.compute(self._event, *bodies)
+
+    def _key(self, name: str) -> str | None:
+        value = self._field(name)
+        return value if isinstance(value, str) else None
 
     def _attribute(self, attribute: Attribute) -> object:
         value: object = self._event

@@ -11,7 +11,7 @@ def unknown_fields(rule: ir.Rule, schema: Schema) -> Iterator[Fault]:
     """Yield a warning for each field that the rule tests and no event of the schema has."""
     seen = set()
     for path, at in _paths(rule.match):
-        if path not in seen and schema.resolve(path) is None:
+        if path not in seen and not schema.has(path):
             seen.add(path)
             yield Fault(f"no event has a field {path!r}: this test never matches", at, path)
 

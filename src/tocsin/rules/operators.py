@@ -86,6 +86,8 @@ def _text_is(op: ir.TextIs) -> TextTest:
 
 
 def _in_network(networks: tuple[IPv4Network | IPv6Network, ...]) -> TextTest:
+    # The same few addresses come again and again, and parsing one costs more than an event.
+    @lru_cache(maxsize=1024)
     def inside(text: str) -> bool:
         try:
             address = ip_address(text)
@@ -115,9 +117,9 @@ def _compare(order: ir.Order, number: float) -> TextTest:
 def _time_unit(text: str, unit: ir.TimeUnit) -> int | None:
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError:
+        moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError):
         return None
-    moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     if unit == "week":
         return moment.isocalendar().week
     value: int = getattr(moment, unit)

@@ -12,6 +12,8 @@ from functools import lru_cache
 
 # A path of more segments cannot be compiled (Python nests 20 blocks) and has no use.
 MAX_SEGMENTS = 16
+# Keys with slashes may begin and end at any dot: each further one multiplies what to try.
+MAX_SLASHES = 4
 
 FREE_KEYS = frozenset(
     {
@@ -42,7 +44,7 @@ def split(path: str) -> tuple[str, ...]:
     """Return the segments of a path; a trailing `[]`, as some tools write it, is dropped.
 
     Raises:
-        PathError: the path is empty, has an empty segment or too many.
+        PathError: the path is empty, has an empty segment, too many or too many with slashes.
     """
     segments = tuple(part.removesuffix("[]") for part in path.split("."))
     if not all(segments):
@@ -50,6 +52,9 @@ def split(path: str) -> tuple[str, ...]:
         raise PathError(message)
     if len(segments) > MAX_SEGMENTS:
         message = f"field path {path!r} has more than {MAX_SEGMENTS} parts"
+        raise PathError(message)
+    if sum("/" in segment for segment in segments) > MAX_SLASHES:
+        message = f"field path {path!r} has more than {MAX_SLASHES} parts with a slash"
         raise PathError(message)
     return segments
 
@@ -65,9 +70,13 @@ def key_lengths(segments: tuple[str, ...], parent: str | None) -> tuple[int, ...
 
     `parent` is the key that led to the object whose keys are looked at.
     """
-    if parent in FREE_KEYS or any("/" in segment for segment in segments[1:]):
+    if parent in FREE_KEYS:
         return tuple(range(len(segments), 0, -1))
-    return (1,)
+    slash = next((i for i, segment in enumerate(segments) if "/" in segment), None)
+    if slash is None:
+        return (1,)
+    with_slash = range(len(segments), slash, -1)
+    return (*with_slash, 1) if slash else tuple(with_slash)
 
 
 def values(node: object, segments: tuple[str, ...], parent: str | None = None) -> Iterator[object]:

@@ -7,10 +7,12 @@ knows where an event came from. `normalize` has the schema of Kubernetes audit e
 import types
 import typing
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import msgspec
+
+from tocsin.rules.paths import split
 
 Kind = Literal["text", "number", "texts", "map", "struct", "body"]
 Derive = Callable[..., object]
@@ -26,10 +28,20 @@ class Attribute:
 
 @dataclass(frozen=True, slots=True)
 class Derived:
-    """A field computed from the event and, as further arguments, some of its decoded bodies."""
+    """A field computed from the event and, as further arguments, some of its decoded bodies.
+
+    `text` says that it is a single text. `only` names the values of key fields for which the
+    field can exist at all; for other events nothing is computed, or even decoded.
+    """
 
     compute: Derive
     bodies: tuple[str, ...] = ()
+    only: Mapping[str, frozenset[str | None]] = field(default_factory=dict)
+    text: bool = False
+
+    def possible(self, key: Mapping[str, str | None]) -> bool:
+        """Return whether an event with these key fields can have the field."""
+        return all(key[name] in values for name, values in self.only.items())
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +61,17 @@ class Schema:
     decode: Callable[[msgspec.Raw], object]
     defaults: Mapping[str, msgspec.Struct]
     key: tuple[str, str, str]
+    # Paths come from rules, never from events, so this stays small.
+    _located: dict[str, tuple[str, tuple[str, ...]] | None] = field(
+        default_factory=dict, compare=False, repr=False
+    )
+
+    def locate(self, path: str) -> tuple[str, tuple[str, ...]] | None:
+        """Return the known field that a path starts with, and the segments below it."""
+        if path not in self._located:
+            found = self.resolve(path)
+            self._located[path] = found and (found[0], split(found[1]) if found[1] else ())
+        return self._located[path]
 
     def resolve(self, path: str) -> tuple[str, str] | None:
         """Split a path into the name of a known field and what lies below it.
@@ -62,6 +85,15 @@ class Schema:
             name, dot, _ = name.rpartition(".")
             if not dot:
                 return None
+
+    def has(self, path: str) -> bool:
+        """Return whether an event can have a value at the path, as far as the schema knows."""
+        found = self.resolve(path)
+        if found is None:
+            return False
+        name, rest = found
+        attribute = self.attributes.get(name)
+        return not rest or attribute is None or attribute.kind in ("map", "body")
 
 
 def attributes_of(struct: type[msgspec.Struct]) -> dict[str, Attribute]:

@@ -29,7 +29,7 @@ def simplify(expr: ir.Expr) -> ir.Expr:
             return expr
 
 
-def assume(expr: ir.Expr, known: Callable[[ir.Test], bool | None]) -> ir.Expr:
+def assume(expr: ir.Expr, known: Callable[[ir.Test | ir.Each], bool | None]) -> ir.Expr:
     """Return `expr` with every test that `known` can decide replaced by its outcome."""
     match expr:
         case ir.AllOf(terms):
@@ -38,10 +38,10 @@ def assume(expr: ir.Expr, known: Callable[[ir.Test], bool | None]) -> ir.Expr:
             return _any(tuple(assume(term, known) for term in terms))
         case ir.Not(term):
             return _not(assume(term, known))
-        case ir.Test():
+        case ir.Test() | ir.Each():
             outcome = known(expr)
             return expr if outcome is None else (TRUE if outcome else FALSE)
-        case ir.Each() | ir.Anywhere():
+        case ir.Anywhere():
             return expr
 
 
@@ -60,7 +60,7 @@ def _any(terms: tuple[ir.Expr, ...]) -> ir.Expr:
         if term == TRUE:
             return TRUE
         flat.extend(term.terms if isinstance(term, ir.AnyOf) else (term,))
-    merged = _merge_texts(flat)
+    merged = _merge(flat)
     return merged[0] if len(merged) == 1 else ir.AnyOf(tuple(merged))
 
 
@@ -72,20 +72,28 @@ def _not(term: ir.Expr) -> ir.Expr:
     return term.term if isinstance(term, ir.Not) else ir.Not(term)
 
 
-def _merge_texts(terms: list[ir.Expr]) -> list[ir.Expr]:
-    """Join alternatives that compare one field in one way into one set of texts."""
+def _merge(terms: list[ir.Expr]) -> list[ir.Expr]:
+    """Join alternatives on one field: texts compared in one way, and networks."""
     merged: dict[object, ir.Expr] = {}
     for term in terms:
-        if not (isinstance(term, ir.Test) and isinstance(term.op, ir.TextIs)):
-            merged[len(merged)] = term
-            continue
-        key = (term.path, term.op.how, term.op.fold)
+        match term:
+            case ir.Test(path, ir.TextIs(how, _, fold)):
+                key: object = (path, how, fold)
+            case ir.Test(path, ir.InNetwork()):
+                key = (path, "network")
+            case _:
+                key = len(merged)
         known = merged.get(key)
-        if isinstance(known, ir.Test) and isinstance(known.op, ir.TextIs):
-            texts = tuple(dict.fromkeys(known.op.texts + term.op.texts))
-            merged[key] = msgspec.structs.replace(
-                known, op=msgspec.structs.replace(known.op, texts=texts)
-            )
-        else:
-            merged[key] = term
+        merged[key] = term if known is None else _joined(known, term)
     return list(merged.values())
+
+
+def _joined(one: ir.Expr, other: ir.Expr) -> ir.Expr:
+    match one, other:
+        case ir.Test(_, ir.TextIs() as op), ir.Test(_, ir.TextIs(_, texts)):
+            op = msgspec.structs.replace(op, texts=tuple(dict.fromkeys(op.texts + texts)))
+            return msgspec.structs.replace(one, op=op)
+        case ir.Test(_, ir.InNetwork(networks)), ir.Test(_, ir.InNetwork(more)):
+            return msgspec.structs.replace(one, op=ir.InNetwork(networks + more))
+        case _:
+            return ir.AnyOf((one, other))

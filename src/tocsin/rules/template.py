@@ -4,6 +4,7 @@ Event text that is filled in stays text: it is never looked at for further place
 """
 
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 
 # Enough for a line in a chat; what is cut off is in the event itself.
 MAX_VALUE = 512
@@ -32,8 +33,13 @@ def shorten(text: str) -> str:
     return text if len(text) <= MAX_VALUE else text[: MAX_VALUE - 1] + "…"
 
 
-def _parts(template: str) -> Iterator[tuple[str, str]]:
-    """Yield (literal text, field name after it); the last name is empty."""
+@lru_cache(maxsize=4096)
+def _parts(template: str) -> tuple[tuple[str, str], ...]:
+    """Return pairs of literal text and the field name after it; the last name is empty."""
+    return tuple(_split(template))
+
+
+def _split(template: str) -> Iterator[tuple[str, str]]:
     rest = template
     while True:
         before, opening, after = rest.partition("$(")

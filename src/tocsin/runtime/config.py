@@ -18,8 +18,8 @@ from tocsin.ingest.follow import FileSettings
 from tocsin.ingest.spool import SpoolSettings
 from tocsin.ingest.tls import TlsSettings
 from tocsin.ingest.webhook import WebhookSettings
-from tocsin.model.alert import Severity
 from tocsin.model.errors import Fault, LoadError, Location, TocsinError
+from tocsin.notify import AnyChannelSettings, ChannelName
 
 PREFIX = "TOCSIN__"
 
@@ -33,12 +33,6 @@ class Health(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     host: str = "127.0.0.1"
     port: int = 8081
-
-
-class Channel(msgspec.Struct, frozen=True):
-    """TEMPORARY until notify lands."""
-
-    min_severity: Severity = "medium"
 
 
 class AlertRetention(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -71,7 +65,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     rules: tuple[str, ...] = ()
     builtin_rules: bool = True
     sets: dict[str, tuple[str, ...]] = {}
-    notify: dict[str, Channel] = {}
+    notify: dict[ChannelName, AnyChannelSettings] = {}
     files: tuple[FileSettings, ...] = ()
     alerts: AlertRetention = AlertRetention()
 

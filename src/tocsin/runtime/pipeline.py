@@ -3,11 +3,12 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from tocsin.detect.build import Redaction
 from tocsin.detect.engine import Engine, fold
 from tocsin.model.alert import Alert
 from tocsin.normalize.decode import Batch, Reject, decode, decode_pieces, unreadable_bodies
 from tocsin.normalize.fields import AUDIT, decode_body
-from tocsin.normalize.redact import redact
+from tocsin.normalize.redact import holds_secret, redact
 from tocsin.rules.ir import Rule
 
 
@@ -20,11 +21,16 @@ class Outcome:
     rejects: list[Reject] = field(default_factory=list)
 
 
+def new_engine(rules: Sequence[Rule]) -> Engine:
+    """Return an engine for audit events."""
+    return Engine(rules, AUDIT, Redaction(holds_secret, redact))
+
+
 class Pipeline:
     """Decodes bodies and evaluates their events under the rules in force."""
 
     def __init__(self, rules: Sequence[Rule]) -> None:
-        self.engine = Engine(rules, AUDIT, redact)
+        self.engine = new_engine(rules)
 
     def process(self, body: bytes, cluster: str) -> Outcome:
         """Evaluate all events of one body."""

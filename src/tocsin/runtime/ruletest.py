@@ -22,20 +22,18 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 import zstandard
 
-from tocsin.detect.engine import Engine
 from tocsin.dialects.yaml import Document, read_documents
-from tocsin.model.alert import SEVERITIES, Alert
+from tocsin.model.alert import Alert
 from tocsin.model.errors import Fault, LoadError, Location
 from tocsin.model.event import AuditEvent
 from tocsin.normalize.decode import decode
-from tocsin.normalize.fields import AUDIT
-from tocsin.normalize.redact import redact
 from tocsin.rules.ir import Rule
+from tocsin.runtime.pipeline import Pipeline
 from tocsin.runtime.rules import TEST_SUFFIX, content_folder, load_rules, rule_files
 
 _CLUSTER = "test"
@@ -58,15 +56,16 @@ class _Alerts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     alerts: tuple[_Expected, ...]
 
 
-class _Case(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Case(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One test: events in the order of arrival, and the alerts that they must raise."""
 
     name: str
-    events: tuple[dict[str, object], ...]
+    events: Annotated[tuple[dict[str, object], ...], msgspec.Meta(min_length=1)]
     expect: _Alerts | Literal["none"]
 
     @property
     def expected(self) -> tuple[_Expected, ...]:
+        """The alerts that must come."""
         return () if self.expect == "none" else self.expect.alerts
 
 
@@ -116,7 +115,7 @@ def has_hit_and_miss(tests: Path) -> bool:
     Raises:
         LoadError: the file cannot be read.
     """
-    return {bool(case.expected) for _, case in _cases(tests)} == {True, False}
+    return {bool(case.expected) for _, case in read_cases(tests)} == {True, False}
 
 
 def _rule_files(root: Path) -> Iterator[Path]:
@@ -135,7 +134,7 @@ def _run_file(rule_file: Path, report: TestReport) -> None:
     loaded = load_rules([rule_file], builtin=False)
     if loaded.faults:
         raise LoadError(loaded.faults)
-    for at, case in _cases(tests):
+    for at, case in read_cases(tests):
         problem = _problem(case, loaded.rules, tests.parent, at)
         if problem is None:
             report.passed += 1
@@ -143,8 +142,12 @@ def _run_file(rule_file: Path, report: TestReport) -> None:
             report.failures.append(Fault(f"{case.name}: {problem}", at))
 
 
-def _cases(tests: Path) -> list[tuple[Location, _Case]]:
-    """Read the cases of a test file, each with its place."""
+def read_cases(tests: Path) -> list[tuple[Location, Case]]:
+    """Return the tests of a test file, each with its place.
+
+    Raises:
+        LoadError: the file is no list of tests.
+    """
     return [
         (document.at(index), _case(value, document.at(index)))
         for document in read_documents(tests.read_text(encoding="utf-8"), str(tests))
@@ -158,26 +161,25 @@ def _listed(document: Document) -> list[object]:
     return document.value
 
 
-def _case(value: object, at: Location) -> _Case:
+def _case(value: object, at: Location) -> Case:
     try:
-        return msgspec.convert(value, _Case)
+        return msgspec.convert(value, Case)
     except msgspec.ValidationError as error:
         raise LoadError([Fault(str(error), at)]) from error
 
 
-def _problem(case: _Case, rules: list[Rule], folder: Path, at: Location) -> str | None:
+def _problem(case: Case, rules: list[Rule], folder: Path, at: Location) -> str | None:
     """Return what is wrong with the alerts that a case raises, None when all is well."""
     lines = [
         line
         for number, event in enumerate(case.events, start=1)
-        for line in _lines(event, number, folder, at)
+        for line in event_lines(event, number, folder, at)
     ]
-    batch = decode(b"\n".join(lines))
-    if batch.rejects:
-        return f"the event cannot be read: {batch.rejects[0].reason}"
+    outcome = Pipeline(rules).process(b"\n".join(lines), _CLUSTER)
+    if outcome.rejects:
+        return f"the event cannot be read: {outcome.rejects[0].reason}"
     own = {rule.id for rule in rules}
-    alerts = Engine(rules, AUDIT, redact).evaluate(batch.events, batch.raw, _CLUSTER)
-    return _difference(case.expected, [alert for alert in alerts if alert.rule.id in own])
+    return _difference(case.expected, [one for one in outcome.alerts if one.rule.id in own])
 
 
 def _difference(expected: Iterable[_Expected], alerts: list[Alert]) -> str | None:
@@ -205,31 +207,35 @@ def _shown(alert: Alert) -> str:
 def _mismatches(expected: _Expected, alert: Alert) -> list[str]:
     """Return in what an alert differs from what is expected."""
     techniques = {technique.technique for technique in alert.rule.attack}
-    pairs: list[tuple[str, object, object]] = [
-        ("rule", expected.rule, alert.rule.id),
-        ("severity", expected.severity, alert.rule.severity),
-        ("level", _text(expected.level), alert.rule.level),
-        ("user", expected.user, alert.actor.user),
-        *((name, value, alert.fields.get(name)) for name, value in expected.fields.items()),
+    wanted: dict[str, tuple[object, object]] = {
+        "rule": (expected.rule, alert.rule.id),
+        "severity": (expected.severity, alert.rule.severity),
+        "level": (_text(expected.level), alert.rule.level),
+        "user": (expected.user, alert.actor.user),
+    }
+    pairs = {name: pair for name, pair in wanted.items() if pair[0] is not None}
+    pairs |= {name: (value, alert.fields.get(name)) for name, value in expected.fields.items()}
+    return [
+        *(f"{name} is {got!r}, not {want!r}" for name, (want, got) in pairs.items() if want != got),
+        *(f"ATT&CK {one} is missing" for one in expected.attack if one not in techniques),
     ]
-    found = [
-        f"{name} is {actual!r}, not {wanted!r}"
-        for name, wanted, actual in pairs
-        if wanted is not None and wanted != actual
-    ]
-    found += [f"ATT&CK {one} is missing" for one in expected.attack if one not in techniques]
-    return found
 
 
 def _text(value: str | int | None) -> str | None:
     return None if value is None else str(value)
 
 
-def _lines(event: dict[str, object], number: int, folder: Path, at: Location) -> list[bytes]:
-    """Return the events that an entry of `events` stands for, as JSON."""
+def event_lines(event: dict[str, object], number: int, folder: Path, at: Location) -> list[bytes]:
+    """Return the events that an entry of `events` stands for, as JSON.
+
+    Raises:
+        LoadError: the entry says too little, or names a recorded event that is not there.
+    """
     reference = event.get("capture")
     if reference is None:
         return [msgspec.json.encode(_filled(event, number, at))]
+    if len(event) > 1:
+        raise LoadError([Fault("a recorded event is taken as it is: capture stands alone", at)])
     name, _, audit_id = str(reference).partition("#")
     for place in (folder, content_folder() / "demo"):
         if (place / name).is_file():
@@ -267,9 +273,8 @@ def _filled(event: dict[str, object], number: int, at: Location) -> dict[str, ob
     if unknown:
         message = f"audit events have no key {', '.join(sorted(unknown))}"
         raise LoadError([Fault(message, at)])
-    user = {"username": "alice", "groups": ["system:authenticated"]}
-    user |= _mapping(event, "user")
-    reference = {"apiVersion": "v1"} | _mapping(event, "objectRef")
+    user = {"username": "alice", "groups": ["system:authenticated"], **_mapping(event, "user")}
+    reference = {"apiVersion": "v1", **_mapping(event, "objectRef")}
     return {
         "level": _level(event),
         "auditID": f"00000000-0000-4000-8000-{number:012}",

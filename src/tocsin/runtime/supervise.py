@@ -23,6 +23,7 @@ from tocsin.runtime.child import run_child
 from tocsin.runtime.config import Config
 from tocsin.runtime.detector import detect
 from tocsin.runtime.health import serve_health
+from tocsin.runtime.notifier import notify
 from tocsin.runtime.processlock import join, start_alone
 from tocsin.runtime.receiver import receive
 from tocsin.runtime.report import Report, decode_report
@@ -139,6 +140,7 @@ class Supervisor:
         self.children = [
             Child("receiver", receive, (config, [self._webhook])),
             Child("detector", detect, (config,)),
+            Child("notifier", notify, (config,)),
         ]
         self._stopping = asyncio.Event()
 

@@ -71,7 +71,7 @@ class Pki:
 
     def client(self, certificate: trustme.LeafCert | None = None) -> ssl.SSLContext:
         """Return the TLS settings of a client that trusts the server."""
-        context = ssl.create_default_context()
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         self.server_ca.configure_trust(context)
         if certificate is not None:
             certificate.configure_cert(context)
@@ -93,7 +93,7 @@ class Receiver:
         self.app = Webhook(spool, senders, settings, metrics)
         self.server: WebhookServer = serve_webhook(self.app, settings, metrics)
         self.port: int = self.server.addresses[0][1]
-        self._thread = threading.Thread(target=self._run)
+        self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
     @property
@@ -115,7 +115,7 @@ class Receiver:
         self, certificate: trustme.LeafCert | None = None, source: str = HOST
     ) -> ssl.SSLSocket:
         """Return a raw TLS connection; by default without a client certificate."""
-        plain = socket.create_connection((HOST, self.port), 10, (source, 0))
+        plain = socket.create_connection((HOST, self.port), 5, (source, 0))
         return self.pki.client(certificate).wrap_socket(plain, server_hostname=HOST)
 
     def posts(self) -> list[Post]:
@@ -133,7 +133,8 @@ class Receiver:
     def stop(self) -> None:
         """Stop as on SIGTERM, and wait."""
         self.server.should_exit = True
-        self._thread.join()
+        self._thread.join(timeout=8)
+        assert not self._thread.is_alive()
 
     def _run(self) -> None:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -171,6 +172,7 @@ class _FakeUpload(Upload):
     @override
     def commit(self) -> Future[int]:
         future: Future[int] = Future()
+        future.set_running_or_notify_cancel()
         threading.Thread(target=self._finish, args=(future,)).start()
         return future
 

@@ -5,7 +5,6 @@ a second fsync would report success. The next batch begins a new file.
 """
 
 import logging
-import sqlite3
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -23,6 +22,7 @@ from tocsin.ingest.spool.layout import (
 )
 from tocsin.ingest.spool.recovery import resume
 from tocsin.ingest.spool.retention import delete_expired, free_bytes
+from tocsin.ingest.spool.schema import SQLITE_FAULTS
 from tocsin.ingest.spool.segment import Segment, seal_file
 from tocsin.ingest.spool.settings import SpoolSettings, SpoolStats, SpoolUnavailable
 from tocsin.ingest.spool.upload import Job
@@ -57,16 +57,16 @@ class Committer:
         self._sealed: set[Path] = set()
         self._reported: set[str] = set()
         self._first, self._previous = resume(directory, sealer)
-        self._mark = HighWater(directory)
-        self._mark.set(self._previous)
+        self._mark = HighWater(directory, self._previous)
 
     def store(self, batch: list[Job[Any]]) -> list[Any]:
         """Commit a batch and return each job's result, or the SpoolUnavailable of that job.
 
         Raises SpoolUnavailable when nothing of the batch may be acknowledged.
         """
-        self._stats.suspended = self._obstacle()
-        if self._stats.suspended and (not self._failure or time.monotonic() < self._retry_at):
+        low = self._low_disk()
+        self._stats.suspended = low or self._failure
+        if self._stats.suspended and (low or time.monotonic() < self._retry_at):
             raise SpoolUnavailable(self._stats.suspended)
         try:
             segment = self._segment or self._create()
@@ -92,11 +92,11 @@ class Committer:
                 self._checkpoint(self._segment, now)
                 if self._segment.full:
                     self._rotate(self._segment)
-            except (sqlite3.Error, OSError) as error:
+            except (*SQLITE_FAULTS, OSError) as error:
                 self._set_aside(f"the spool could not checkpoint: {error!r}")
         if now - self._tended_at >= tick:
             self._tended_at = now
-            self._stats.suspended = self._obstacle()
+            self._stats.suspended = self._low_disk() or self._failure
             self._tend()
 
     def finish(self) -> None:
@@ -110,14 +110,14 @@ class Committer:
         finally:
             self._mark.close()
 
-    def _obstacle(self) -> str | None:
+    def _low_disk(self) -> str | None:
         try:
             free = free_bytes(self._directory)
         except OSError as error:
             return f"the spool's disk does not answer: {error}"
         if free < self._settings.min_free_bytes:
             return f"disk nearly full: {free} bytes free, {self._settings.min_free_bytes} kept free"
-        return self._failure
+        return None
 
     def _create(self) -> Segment:
         limit = self._settings.max_file_bytes
@@ -179,7 +179,7 @@ class Committer:
             try:
                 if is_sealed(file.path) or seal_file(file.path):
                     self._sealed.add(file.path)
-            except (sqlite3.Error, OSError) as error:
+            except (*SQLITE_FAULTS, OSError) as error:
                 self._report(f"{file.path} cannot be sealed, readers take it as it is: {error}")
 
     def _report(self, trouble: str) -> None:

@@ -137,9 +137,14 @@ class HighWater:
     a power loss it may be old, and the posts found are then the better witness.
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, number: int) -> None:
         path = committed_path(directory)
         self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            self.set(number)
+        except OSError:
+            self.close()
+            raise
 
     def set(self, number: int) -> None:
         """Write `number`; readers in other processes see it at once."""

@@ -4,6 +4,8 @@ A body up to 8 MiB is the blob of its post row. A larger one has its pieces in `
 post row, written last, holds their ids: pieces without it are invisible and die with the file.
 """
 
+import sqlite3
+
 import msgspec
 
 from tocsin.ingest.spool.post import PostMeta
@@ -17,7 +19,10 @@ CREATE = (
 INSERT_POST = "INSERT INTO post VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 INSERT_PART = "INSERT INTO part VALUES (?, ?)"
 SELECT_POST = "SELECT seq, received, cluster, node, peer, source, parts, length, body FROM post"
-SELECT_PART = "SELECT body FROM part WHERE id = ?"
+SELECT_PART = "SELECT body FROM part"
+
+SQLITE_FAULTS = (sqlite3.Error, UnicodeDecodeError)
+"""What SQLite raises; the second when its message quotes damaged text."""
 
 PostRow = tuple[int, int, str, str | None, str | None, str, int, int, bytes]
 

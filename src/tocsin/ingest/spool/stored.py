@@ -7,7 +7,9 @@ for the caller to report.
 
 import sqlite3
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -17,6 +19,7 @@ from tocsin.ingest.spool.post import PIECE_BYTES, LossReason, Post, PostMeta
 from tocsin.ingest.spool.schema import (
     SELECT_PART,
     SELECT_POST,
+    SQLITE_FAULTS,
     PostRow,
     decode_ids,
     part_context,
@@ -27,6 +30,8 @@ from tocsin.model.errors import TocsinError
 _SCAN = f"{SELECT_POST} WHERE seq BETWEEN ? AND ? ORDER BY seq"
 _FIND = f"{SELECT_POST} WHERE seq = ?"
 _LAST = f"{SELECT_POST} ORDER BY seq DESC LIMIT 1"
+_ABOVE = "SELECT 1 FROM post WHERE seq > ? LIMIT 1"
+_FIND_PART = f"{SELECT_PART} WHERE id = ?"
 _SCAN_BYTES = 2 * PIECE_BYTES
 _LOCK_SECONDS = 0.2
 
@@ -44,6 +49,10 @@ _BUSY = frozenset(
     }
 )
 _BAD_SECTOR = frozenset({sqlite3.SQLITE_IOERR_READ, sqlite3.SQLITE_IOERR_SHORT_READ})
+
+
+class DamagedError(Exception):
+    """SQLite cannot make sense of the file, or the disk cannot give it back."""
 
 
 class FileBusyError(TocsinError):
@@ -69,11 +78,13 @@ class StoredFile:
             mode = "mode=ro&immutable=1"
         self._db = _connect(file.path, mode)
         try:
-            for statement in (SELECT_POST, SELECT_PART.replace("?", "0")):
-                self._db.execute(f"{statement} LIMIT 0")
-        except sqlite3.DatabaseError as error:
+            for statement in (SELECT_POST, SELECT_PART):
+                next(self._rows(f"{statement} LIMIT 0"), None)
+        except DamagedError:
             self.fault = "damaged"
-            self._check(error)
+        except FileBusyError:
+            self.close()
+            raise
 
     def close(self) -> None:
         """Let go of the file."""
@@ -86,45 +97,36 @@ class StoredFile:
         """
         posts: dict[int, Post] = {}
         size = 0
-        try:
-            for row in self._db.execute(_SCAN, (first, last)):
+        with suppress(DamagedError):
+            for row in self._rows(_SCAN, first, last):
                 post = self._open(row)
                 if isinstance(post, Post):
                     posts[post.seq] = post
                     size += len(row[-1])
                     if size >= _SCAN_BYTES:
                         return posts, post.seq
-        except sqlite3.DatabaseError as error:
-            self._check(error)
         return posts, last
 
     def find(self, seq: int) -> Post | LossReason:
         """Look one post up by its number, or tell what stands in the way."""
         try:
-            row = self._db.execute(_FIND, (seq,)).fetchone()
-        except sqlite3.DatabaseError as error:
-            self._check(error)
+            row = next(self._rows(_FIND, seq), None)
+        except DamagedError:
             return "damaged"
         return "missing" if row is None else self._open(row)
 
     def ends_at(self, seq: int) -> bool:
         """Tell whether the file certainly holds no post above `seq`."""
         try:
-            row = self._db.execute("SELECT 1 FROM post WHERE seq > ? LIMIT 1", (seq,)).fetchone()
-        except sqlite3.DatabaseError as error:
-            self._check(error)
+            return next(self._rows(_ABOVE, seq), None) is None
+        except DamagedError:
             return False
-        return row is None
 
     def last(self, known: int) -> int:
         """Return the number of the last good post, at least `known`."""
-        if self.fault:
-            return known
-        try:
-            row = self._db.execute(_LAST).fetchone()
-        except sqlite3.DatabaseError as error:
-            self._check(error)
-            row = None
+        row = None
+        with suppress(DamagedError):
+            row = next(self._rows(_LAST), None)
         post = self._open(row) if row else None
         if isinstance(post, Post):
             return max(known, post.seq)
@@ -134,15 +136,22 @@ class StoredFile:
 
     def part(self, part: int) -> bytes:
         """Return one piece of an upload, compressed; raise SealError when it is damaged."""
-        try:
-            row = self._db.execute(SELECT_PART, (part,)).fetchone()
-        except sqlite3.DatabaseError as error:
-            self._check(error)
-            row = None
+        row = None
+        with suppress(DamagedError):
+            row = next(self._rows(_FIND_PART, part), None)
         if row is None or not isinstance(row[0], bytes):
             message = f"{self._file.path.name}: part {part} is missing"
             raise SealError(message)
         return self._sealer.open(row[0], part_context(self._file.first, part))
+
+    def _rows(self, statement: str, *values: int) -> Iterator[tuple[Any, ...]]:
+        try:
+            yield from self._db.execute(statement, values)
+        except SQLITE_FAULTS as error:
+            code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT)
+            if code & 0xFF in _BUSY and code not in _BAD_SECTOR:
+                raise FileBusyError(str(error)) from error
+            raise DamagedError(str(error)) from error
 
     def _open(self, row: tuple[object, ...]) -> Post | LossReason:
         try:
@@ -170,12 +179,6 @@ class StoredFile:
                 yield stored.part(part)
             finally:
                 stored.close()
-
-    def _check(self, error: sqlite3.DatabaseError) -> None:
-        code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT)
-        if code & 0xFF in _BUSY and code not in _BAD_SECTOR:
-            self._db.close()
-            raise FileBusyError(str(error)) from error
 
 
 def _connect(path: Path, mode: str) -> sqlite3.Connection:

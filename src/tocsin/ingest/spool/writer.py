@@ -8,7 +8,6 @@ import fcntl
 import logging
 import os
 import queue
-import sqlite3
 import threading
 import time
 from collections.abc import Callable
@@ -19,6 +18,7 @@ from typing import Any
 from tocsin.ingest.seal import Sealer
 from tocsin.ingest.spool.committer import Committer
 from tocsin.ingest.spool.post import PIECE_BYTES, PostMeta
+from tocsin.ingest.spool.schema import SQLITE_FAULTS
 from tocsin.ingest.spool.settings import SpoolSettings, SpoolStats, SpoolUnavailable
 from tocsin.ingest.spool.stored import FileBusyError
 from tocsin.ingest.spool.upload import Job, T, Upload, post_job
@@ -51,7 +51,7 @@ class SpoolWriter:
         self._lock_file = _lock(directory)
         try:
             self._committer = Committer(directory, sealer, self._settings, self.stats, clock)
-        except (OSError, sqlite3.Error, FileBusyError) as error:
+        except (*SQLITE_FAULTS, OSError, FileBusyError) as error:
             os.close(self._lock_file)
             message = f"{directory}: the spool cannot be opened: {error}"
             raise SpoolUnavailable(message) from error

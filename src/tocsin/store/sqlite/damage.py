@@ -16,12 +16,15 @@ _PRIMARY_CODE = 0xFF
 
 
 def find_damage(path: Path) -> str | None:
-    """Return what is wrong with the file, or None.
+    """Return what is wrong with the file, or None; no file at all is no damage.
 
     Raises:
         TocsinError: the file is from a newer version, which is not damage.
         sqlite3.Error: the file could not be examined, for instance because it is locked.
     """
+    if not path.exists():
+        # SQLite would play such a WAL into whatever file takes the place.
+        return "only its WAL is left" if path.with_name(path.name + "-wal").exists() else None
     if path.stat().st_size == 0:
         return "the file is empty"
     try:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tocsin.model.alert import Severity
 from tocsin.model.errors import TocsinError
-from tocsin.store.sqlite import damage, schema
+from tocsin.store.sqlite import damage, health, schema
 from tocsin.store.sqlite.database import Database, connect, file_lock
 from tocsin.store.sqlite.store import SqliteStore
 
@@ -29,17 +29,14 @@ def own_store(path: Path, channels: Mapping[str, Severity], now: float) -> Sqlit
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with file_lock(path):
-            reason = damage.find_damage(path) if path.exists() else None
+            reason = damage.find_damage(path)
             aside = damage.set_aside(path, now) if reason else None
-            _prepare(path)
-        store = SqliteStore(Database(path), channels, aside)
+            note = f"{path} was damaged ({reason}) and is now {aside}" if reason else None
+            _prepare(path, note, now)
+        return SqliteStore(Database(path), channels, aside)
     except (sqlite3.Error, OSError) as error:
         message = f"cannot open the store {path}: {error}"
         raise TocsinError(message) from error
-    if aside:
-        message = f"{path} was damaged ({reason}) and is now {aside}; alerts are evaluated again"
-        store.health.report("store", "damaged", message, now)
-    return store
 
 
 def join_store(path: Path) -> SqliteStore:
@@ -60,15 +57,27 @@ def read_store(path: Path) -> SqliteStore:
     return _open_as_found(path, read_only=True)
 
 
-def _prepare(path: Path) -> None:
+def _prepare(path: Path, note: str | None, now: float) -> None:
     if not path.exists():
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        _create(path)
     path.chmod(0o600)
     connection = connect(path)
     try:
         schema.migrate(connection)
+        if note:
+            health.report(connection, "store", "damaged", note, now)
     finally:
         connection.close()
+
+
+def _create(path: Path) -> None:
+    """Make the file under another name, so that a kill never leaves it empty: that is damage."""
+    draft = path.with_name(path.name + ".new")
+    for suffix in ("", "-wal", "-shm"):
+        draft.with_name(draft.name + suffix).unlink(missing_ok=True)
+    os.close(os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    connect(draft).close()
+    draft.rename(path)
 
 
 def _open_as_found(path: Path, *, read_only: bool) -> SqliteStore:

@@ -1,8 +1,8 @@
 """The notification queue in SQLite.
 
 A row is made in the transaction that stores its alert, one for each channel whose minimum
-severity the alert reaches; so "pending" always means "will be sent". Rows go when their alert
-is pruned, and an alert is not pruned while a row is pending.
+severity the alert reaches; so "pending" always means "will be sent". An alert is not pruned
+while a row of it is pending.
 """
 
 import sqlite3
@@ -64,11 +64,7 @@ class SqliteOutbox:
     def sent(self, delivery_id: int) -> None:
         """Settle a delivery: the channel has it."""
         with self._database.write() as connection:
-            connection.execute(
-                "UPDATE outbox SET state = 'sent', attempts = attempts + 1, error = NULL "
-                "WHERE id = ?",
-                (delivery_id,),
-            )
+            connection.execute("DELETE FROM outbox WHERE id = ?", (delivery_id,))
 
     def failed(self, delivery_id: int, error: str, retry_at: float) -> None:
         """Count a failed try and set the next one."""
@@ -116,6 +112,6 @@ class SqliteOutbox:
             rows = connection.execute(
                 "SELECT channel, sum(state = 'pending'), sum(state = 'dead'), "
                 "min(created) FILTER (WHERE state = 'pending'), max(error) "
-                "FROM outbox WHERE state IN ('pending', 'dead') GROUP BY channel"
+                "FROM outbox GROUP BY channel"
             ).fetchall()
         return {channel: Backlog(*numbers) for channel, *numbers in rows}

@@ -27,11 +27,12 @@ CREATE TABLE cursor (
     position INTEGER NOT NULL
 ) STRICT;
 
+-- What was sent is deleted; what was given up stays until its alert is pruned.
 CREATE TABLE outbox (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     alert_seq INTEGER NOT NULL REFERENCES alert (seq) ON DELETE CASCADE,
     channel TEXT NOT NULL,
-    state TEXT NOT NULL DEFAULT 'pending' CHECK (state IN ('pending', 'sent', 'dead')),
+    state TEXT NOT NULL DEFAULT 'pending' CHECK (state IN ('pending', 'dead')),
     created REAL NOT NULL,
     next_try REAL NOT NULL,
     attempts INTEGER NOT NULL DEFAULT 0,

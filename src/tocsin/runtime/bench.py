@@ -1,0 +1,138 @@
+"""Measure the hot path: decode, match, detect, beside `orjson.loads` of the same events.
+
+CPU time of one thread, the contenders in turn within one run, the best of several rounds:
+on a shared machine only the ratios mean something. Garbage collection stays on.
+"""
+
+import gc
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import msgspec
+import orjson
+
+from tocsin.detect.engine import key_of
+from tocsin.model.alert import to_json_line
+from tocsin.normalize.decode import decode
+from tocsin.rules.ir import Rule
+from tocsin.runtime.pipeline import Pipeline, new_engine
+from tocsin.runtime.recording import NAMES, bodies
+
+
+class _List(msgspec.Struct):
+    items: list[msgspec.Raw]
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One measured stage; `ratio` is its speed over that of `orjson.loads`."""
+
+    name: str
+    microseconds: float
+    events_per_second: float
+    ratio: float
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """The result of one run, with what it was measured on."""
+
+    events: int
+    bytes_per_event: int
+    rules: int
+    alerts: int
+    rules_per_event: float
+    cold_milliseconds: float
+    stages: tuple[Stage, ...]
+
+
+class Bench:
+    """The recordings, and the rules to measure with."""
+
+    def __init__(self, rules: Sequence[Rule]) -> None:
+        self._bodies = [body for name in NAMES for body in bodies(name)]
+        self._items = [
+            bytes(item)
+            for body in self._bodies
+            for item in msgspec.json.decode(body, type=_List).items
+        ]
+        self._rules = rules
+        self._pipeline = Pipeline(rules)
+
+    def run(self, rounds: int, progress: Callable[[], None]) -> Measured:
+        """Measure all stages; `progress` is called after each round."""
+        cold = self._cold_build()
+        alerts = self._detect()
+        contenders = {
+            "orjson.loads": self._yardstick,
+            "decode": self._decode,
+            "decode + match": self._match,
+            "detect": self._detect,
+        }
+        gc.collect()
+        gc.freeze()
+        best = dict.fromkeys(contenders, float("inf"))
+        for _ in range(rounds):
+            for name, run in contenders.items():
+                start = time.process_time()
+                run()
+                best[name] = min(best[name], time.process_time() - start)
+            progress()
+        gc.unfreeze()
+        return self._measured(best, alerts, cold)
+
+    def _cold_build(self) -> float:
+        """Return the milliseconds that compiling for all kinds of request takes."""
+        engine = new_engine(self._rules)
+        start = time.process_time()
+        for body in self._bodies:
+            for event in decode(body).events:
+                engine.match(event)
+        return (time.process_time() - start) * 1000
+
+    def _yardstick(self) -> None:
+        for item in self._items:
+            orjson.loads(item)
+
+    def _decode(self) -> None:
+        for body in self._bodies:
+            decode(body)
+
+    def _match(self) -> None:
+        match = self._pipeline.engine.match
+        for body in self._bodies:
+            for event in decode(body).events:
+                match(event)
+
+    def _detect(self) -> int:
+        alerts = 0
+        for body in self._bodies:
+            for alert in self._pipeline.process(body, "bench").alerts:
+                to_json_line(alert)
+                alerts += 1
+        return alerts
+
+    def _measured(self, best: dict[str, float], alerts: int, cold: float) -> Measured:
+        events = len(self._items)
+        yardstick = best["orjson.loads"]
+        return Measured(
+            events=events,
+            bytes_per_event=sum(map(len, self._items)) // events,
+            rules=len(self._rules),
+            alerts=alerts,
+            rules_per_event=self._rules_per_event(),
+            cold_milliseconds=cold,
+            stages=tuple(
+                Stage(name, seconds / events * 1e6, events / seconds, yardstick / seconds)
+                for name, seconds in best.items()
+            ),
+        )
+
+    def _rules_per_event(self) -> float:
+        """Return how many rules an event meets after dispatch, on average."""
+        total = 0
+        for body in self._bodies:
+            for event in decode(body).events:
+                total += self._pipeline.engine.candidates(key_of(event))
+        return total / len(self._items)

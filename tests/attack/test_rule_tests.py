@@ -1,0 +1,152 @@
+"""The shipped rules' own tests, and what must hold for every one of their hits."""
+
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from tocsin.model.event import NO_OBJECT
+from tocsin.normalize.decode import decode
+from tocsin.normalize.fields import AUDIT
+from tocsin.rules.dispatch import RuleSet
+from tocsin.runtime.rules import content_folder, load_rules, rule_files
+from tocsin.runtime.ruletest import event_lines, has_hit_and_miss, read_cases, run_tests, sidecar
+
+RULES = content_folder() / "sigma"
+
+# Names that exclusions know. Each can be had: by certificate, token, or as one pleases.
+EXCLUDED_NAMES = [
+    "system:apiserver",
+    "system:kube-controller-manager",
+    "system:node:node-a",
+    "system:bootstrap:abcdef",
+    "system:serviceaccount:kube-system:certificate-controller",
+    "system:serviceaccount:kube-system:clusterrole-aggregation-controller",
+    "system:serviceaccount:kube-system:service-account-controller",
+    "system:serviceaccount:cert-manager:cert-manager",
+]
+# What else exclusions ask for, without a name that they know.
+BORROWED_CLAIMS = {
+    "groups": ["system:masters", "system:nodes", "system:bootstrappers", "system:authenticated"],
+    "extra": {"authentication.kubernetes.io/pod-name": ["web"]},
+}
+BORROWED_AGENT = "kube-controller-manager/v1.36.3"
+
+# Rules that are about certain identities, whatever else is said.
+ABOUT_IDENTITIES = {
+    "control-plane-identity-misused",
+    "token-secret-filled",
+    "escape-pod-of-workload",
+}
+# Rules that count attempts, or requests of any kind.
+ABOUT_ANY_REQUEST = {"control-plane-identity-misused", "privileged-impersonation"}
+ABOUT_ATTEMPTS = {*ABOUT_ANY_REQUEST, "secret-access-denied"}
+
+Event = dict[str, Any]
+
+
+def hits() -> Iterator[tuple[str, Event]]:
+    """Yield every single event in the shipped tests that raises an alert, with its rule."""
+    for rule_file in rule_files(RULES):
+        tests = sidecar(rule_file)
+        for at, case in read_cases(tests):
+            if case.expected:
+                line = event_lines(case.events[0], 1, tests.parent, at)[0]
+                yield rule_file.stem, msgspec.json.decode(line)
+
+
+@cache
+def rule_sets() -> dict[str, RuleSet]:
+    loaded = load_rules([]).rules
+    return {Path(rule.at.path).stem: RuleSet([rule], AUDIT) for rule in loaded}
+
+
+def fires(rule: str, event: Event) -> bool:
+    [decoded] = decode(msgspec.json.encode(event)).events
+    ref = decoded.object_ref or NO_OBJECT
+    return bool(rule_sets()[rule].match(decoded, (decoded.verb, ref.resource, ref.subresource)))
+
+
+def survivors(change: Callable[[Event], Event], *, without: set[str]) -> set[str]:
+    """Return the rules that still fire on a changed hit."""
+    return {rule for rule, event in hits() if rule not in without and fires(rule, change(event))}
+
+
+def test_rules_load_without_a_word() -> None:
+    loaded = load_rules([])
+    assert not loaded.faults
+    assert not loaded.warnings
+    assert loaded.skipped == 0
+
+
+def test_all_tests_pass() -> None:
+    report = run_tests([RULES])
+    assert [str(fault) for fault in (*report.faults, *report.failures)] == []
+    assert not report.untested
+    assert report.passed > 150
+
+
+@pytest.mark.parametrize("rule_file", list(rule_files(RULES)), ids=lambda path: path.stem)
+def test_every_rule_has_a_hit_and_a_near_miss(rule_file: Path) -> None:
+    assert has_hit_and_miss(sidecar(rule_file))
+
+
+def test_every_rule_says_what_a_reader_needs() -> None:
+    for rule in load_rules([]).rules:
+        assert rule.attack, rule.at
+        assert all(technique.name for technique in rule.attack), rule.at
+        assert rule.message.startswith(("$(user", "$(userAgent)", "The ")), rule.at
+
+
+@pytest.mark.parametrize("name", EXCLUDED_NAMES)
+def test_a_stolen_name_is_not_enough_to_be_excluded(name: str) -> None:
+    user = {"username": name, "groups": ["system:authenticated"]}
+    for rule, event in hits():
+        # Who also claims that a workload owns the pod is excluded; the pod is then reported
+        # by escape-pod-of-workload, and the thief by control-plane-identity-misused.
+        if rule not in ABOUT_IDENTITIES and "ownerReferences" not in str(event):
+            assert fires(rule, {**event, "user": user, "userAgent": "curl/8.5"}), (rule, event)
+
+
+def test_borrowed_claims_are_not_enough_to_be_excluded() -> None:
+    for rule, event in hits():
+        if event["user"]["username"].startswith("system:"):
+            continue
+        uri = event["requestURI"]
+        uri += ("&" if "?" in uri else "?") + "resourceVersion=0"
+        user = {**event["user"], **BORROWED_CLAIMS}
+        changed = {**event, "user": user, "userAgent": BORROWED_AGENT, "requestURI": uri}
+        assert fires(rule, changed), (rule, event)
+
+
+def test_a_denied_request_is_no_alert() -> None:
+    def deny(event: Event) -> Event:
+        decision = {"authorization.k8s.io/decision": "forbid"}
+        return {**event, "responseStatus": {"code": 403}, "annotations": decision}
+
+    assert survivors(deny, without=ABOUT_ATTEMPTS) == set()
+
+
+@pytest.mark.parametrize(
+    "part", [{"verb": "head"}, {"resource": "widgets"}, {"subresource": "status"}], ids=str
+)
+def test_another_request_is_no_alert(part: dict[str, str]) -> None:
+    """A rule is about one kind of request. That of kubelets is about any verb."""
+
+    def alter(event: Event) -> Event:
+        if "verb" in part:
+            return {**event, **part}
+        return {**event, "objectRef": {**event["objectRef"], **part}}
+
+    without = set(ABOUT_ANY_REQUEST)
+    if "verb" in part:
+        without |= {"kubelet-command", "kubelet-api-access"}
+    if "subresource" in part:
+        # These resources have none.
+        without |= {rule for rule, event in hits() if "role" in event["objectRef"]["resource"]} | {
+            rule for rule, event in hits() if event["objectRef"]["resource"] == "secrets"
+        }
+    assert survivors(alter, without=without) == set()

@@ -1,0 +1,125 @@
+"""Bar R4: a damaged store is set aside, said out loud, and built again from the spool."""
+
+import random
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.robustness.harness import Tocsin, running
+from tests.robustness.traffic import History, Oracle, Traffic, check
+
+PAGE = 4096
+
+
+def overwrite_pages(path: Path, chance: random.Random, pages: int = 5) -> None:
+    """Overwrite pages anywhere in a file with noise."""
+    with path.open("r+b") as file:
+        count = max(1, path.stat().st_size // PAGE)
+        for _ in range(pages):
+            file.seek(chance.randrange(count) * PAGE)
+            file.write(chance.randbytes(PAGE))
+
+
+def random_pages(database: Path, chance: random.Random) -> None:
+    overwrite_pages(database, chance)
+
+
+def first_page(database: Path, chance: random.Random) -> None:
+    with database.open("r+b") as file:
+        file.write(chance.randbytes(PAGE))
+
+
+def cut_in_half(database: Path, chance: random.Random) -> None:
+    del chance
+    with database.open("r+b") as file:
+        file.truncate(database.stat().st_size // 2)
+
+
+def emptied(database: Path, chance: random.Random) -> None:
+    del chance
+    database.write_bytes(b"")
+
+
+def removed(database: Path, chance: random.Random) -> None:
+    del chance
+    database.unlink()
+
+
+def noise_in_wal(database: Path, chance: random.Random) -> None:
+    overwrite_pages(database.with_name("tocsin.db-wal"), chance, 1)
+
+
+def pages_and_wal(database: Path, chance: random.Random) -> None:
+    overwrite_pages(database.with_name("tocsin.db-wal"), chance, 3)
+    overwrite_pages(database, chance)
+
+
+def without_wal(database: Path, chance: random.Random) -> None:
+    del chance
+    database.with_name("tocsin.db-wal").unlink()
+    database.with_name("tocsin.db-shm").unlink()
+
+
+Damage = Callable[[Path, random.Random], None]
+
+STOPPED: tuple[Damage, ...] = (random_pages, first_page, cut_in_half, emptied, removed)
+KILLED: tuple[Damage, ...] = (noise_in_wal, pages_and_wal, without_wal)
+
+
+@pytest.mark.robustness
+@pytest.mark.timeout(240)
+def test_r4_a_damaged_store_is_built_again(tmp_path: Path) -> None:
+    chance, history, traffic = random.Random(4), History(), Traffic("r4", 4)
+    with running(tmp_path / "tocsin") as tocsin:
+        for damage in (*STOPPED, *KILLED):
+            for _ in range(30):
+                body = traffic.batch()
+                history.answer(history.send(body), tocsin.post(body))
+            tocsin.drain()
+            if damage in KILLED:
+                kill_all(tocsin)
+            else:
+                assert tocsin.stop()[0] == 0
+            aside = set(tocsin.data.glob("tocsin.db.damaged-*"))
+            damage(tocsin.data / "tocsin.db", chance)
+            seconds = tocsin.start()
+            tocsin.drain()
+            alerts = check(tocsin, history, Oracle(tocsin.rules))
+            new = {
+                path
+                for path in set(tocsin.data.glob("tocsin.db.damaged-*")) - aside
+                if path.suffix.endswith("Z")
+            }
+            print(f"{damage.__name__}: {seconds:.1f} s, {len(alerts)} alerts, {len(new)} set aside")
+            said = [finding.message for finding in tocsin.findings() if finding.kind == "store"]
+            if damage in STOPPED and damage is not removed:
+                assert len(new) == 1
+            if new:
+                assert str(new.pop()) in said[0]
+
+
+def kill_all(tocsin: Tocsin) -> None:
+    """Leave the store as a power loss would: nobody closed it."""
+    processes = tocsin.processes()
+    for process in reversed(processes):
+        tocsin.kill(process)
+    psutil.wait_procs(processes, 10)
+
+
+@pytest.mark.robustness
+@pytest.mark.timeout(120)
+def test_r4_all_alerts_survive_the_loss_of_store_and_log(tmp_path: Path) -> None:
+    history, traffic = History(), Traffic("both", 4)
+    with running(tmp_path / "tocsin") as tocsin:
+        for _ in range(10):
+            body = traffic.batch()
+            history.answer(history.send(body), tocsin.post(body))
+        tocsin.drain()
+        tocsin.stop()
+        (tocsin.data / "alerts.jsonl").unlink()
+        first_page(tocsin.data / "tocsin.db", random.Random(1))
+        tocsin.start()
+        tocsin.drain()
+        check(tocsin, history, Oracle(tocsin.rules))
