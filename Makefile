@@ -5,9 +5,9 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check e2e robustness bench lock clean
+.PHONY: help setup demo test check lint e2e robustness bench lock clean
 
-help:  ## list the targets
+help:
 	@grep -hE '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
 
 setup: $(READY)  ## install Tocsin and its tools into ./.venv
@@ -27,20 +27,21 @@ demo: $(READY)  ## replay recorded attacks through the real webhook and watch th
 test: $(READY)  ## run the fast test suite (under two minutes)
 	@$(BIN)/python -m pytest -q
 
-check: $(READY)  ## format, lint, types, import contracts, then the fast tests
+check: lint test  ## format, lint, types, import contracts, then the fast tests
+
+lint: $(READY)  ## format, lint, types and import contracts
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@$(BIN)/codespell README.md CHANGELOG.md CONTRIBUTING.md docs src tests
-	@$(BIN)/python -m pytest -q
 
 e2e: $(READY)  ## run against a real control plane (builds it once, about 5 minutes, needs Go)
 	@$(BIN)/python -m tests.e2e.controlplane.build
 	@$(BIN)/python -m pytest -q -m e2e --timeout 600
 
-robustness: $(READY)  ## kills, faults and damage, in their long form
-	@TOCSIN_LONG=1 $(BIN)/python -m pytest -q -m robustness --timeout 7200
+robustness: $(READY)  ## kills, faults and damage (TOCSIN_LONG=1: all of them, hours)
+	@$(BIN)/python -m pytest -q -m robustness --timeout 7200
 
 bench: $(READY)  ## measure decode, match and detect on this machine
 	@$(BIN)/tocsin bench

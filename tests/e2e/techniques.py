@@ -61,12 +61,20 @@ def _delete(cluster: ControlPlane, kind: str, name: str, *flags: str) -> None:
 
 
 def _create_namespace(cluster: ControlPlane) -> None:
+    """Make the namespace; that of the technique before may still be on its way out."""
+    path = f"{CORE}/namespaces"
     with cluster.api() as http:
-        _create(http, f"{CORE}/namespaces", {"metadata": _metadata(NAME)})
+        cluster.wait(lambda: _is_absent(http, f"{path}/{NAME}"), f"the end of {NAME}")
+        _create(http, path, {"metadata": _metadata(NAME)})
+
+
+def _is_absent(http: httpx2.Client, path: str) -> bool:
+    return http.get(path).status_code == httpx2.codes.NOT_FOUND
 
 
 def _delete_namespace(cluster: ControlPlane) -> None:
-    _delete(cluster, "namespace", NAME)
+    """Ask for its removal, which takes Kubernetes more than five seconds."""
+    _delete(cluster, "namespace", NAME, "--wait=false")
 
 
 def _pod(container: Mapping[str, object] | None = None, **spec: object) -> Json:
@@ -233,6 +241,13 @@ def privileged_pod(cluster: ControlPlane) -> None:
     _create_attack_pod(cluster, _pod({"securityContext": {"privileged": True}}))
 
 
+def padded_privileged_pod(cluster: ControlPlane) -> None:
+    """Hide a privileged pod behind annotations, almost as many as Kubernetes allows."""
+    body = _pod({"securityContext": {"privileged": True}})
+    body["metadata"]["annotations"] = {f"padding-{n}": "x" * 2**14 for n in range(13)}
+    _create_attack_pod(cluster, body)
+
+
 def remove_pod(cluster: ControlPlane) -> None:
     """Delete the pod at once, then its namespace."""
     with cluster.api() as http:
@@ -242,6 +257,7 @@ def remove_pod(cluster: ControlPlane) -> None:
 
 
 STEAL_TOKEN: Final = "k8s.credential-access.steal-serviceaccount-token"
+PRIVILEGED_POD: Final = "k8s.privilege-escalation.privileged-pod"
 
 TECHNIQUES: Final = (
     Technique("k8s.credential-access.dump-secrets", _nothing, dump_secrets, _nothing),
@@ -271,16 +287,14 @@ TECHNIQUES: Final = (
         nodes_proxy,
         remove_nodes_proxy,
     ),
-    Technique(
-        "k8s.privilege-escalation.privileged-pod",
-        _create_namespace,
-        privileged_pod,
-        remove_pod,
-    ),
+    Technique(PRIVILEGED_POD, _create_namespace, privileged_pod, remove_pod),
 )
 
 STEAL_TOKEN_BY_WEBSOCKET: Final = Technique(
     STEAL_TOKEN, prepare_steal_token, steal_token_websocket, remove_pod
+)
+PADDED_PRIVILEGED_POD: Final = Technique(
+    PRIVILEGED_POD, _create_namespace, padded_privileged_pod, remove_pod
 )
 
 

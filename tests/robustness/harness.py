@@ -136,12 +136,12 @@ class Tocsin:
         self._note_children()
         victim.kill()
         if self.process is not None and victim.pid == self.process.pid:
-            self.process.wait(5)
+            self.process.wait(START_SECONDS)
             self.process = None
 
     def processes(self) -> list[psutil.Process]:
         """Return the supervisor and its children, without multiprocessing's own helper."""
-        if self.process is None:
+        if self.process is None or self.process.poll() is not None:
             return []
         supervisor = psutil.Process(self.process.pid)
         children = [child for child in supervisor.children() if _is_ours(child)]
@@ -149,7 +149,7 @@ class Tocsin:
 
     def child(self, name: str) -> psutil.Process:
         """Return the process called `receiver` or `detector`."""
-        mark = {"receiver": "spool/lock", "detector": "alerts.jsonl"}[name]
+        mark = {"receiver": "spool/lock", "detector": "/alerts.jsonl"}[name]
         for process in self.processes()[1:]:
             if any(file.path.endswith(mark) for file in process.open_files()):
                 return process

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.robustness.harness import running
-from tests.robustness.traffic import History, Oracle, Traffic, captured_bodies, check
+from tests.robustness.traffic import History, Oracle, Traffic, captured_bodies, check, event_list
 
 
 @pytest.mark.robustness
@@ -38,15 +38,8 @@ def test_r12_duplicates_alert_once(tmp_path: Path) -> None:
 def test_r12_an_event_in_other_company_is_the_same_event(tmp_path: Path) -> None:
     traffic = Traffic("alone", 1)
     event, others = traffic.event(marked=True), [traffic.event() for _ in range(50)]
-    bodies = [
-        traffic_body
-        for traffic_body in (
-            b'{"kind":"EventList","apiVersion":"audit.k8s.io/v1","items":[%s]}' % event,
-            b'{"kind":"EventList","apiVersion":"audit.k8s.io/v1","items":[%s]}'
-            % b",".join([*others, event]),
-            b'{"kind":"Event","apiVersion":"audit.k8s.io/v1",' + event[1:],
-        )
-    ]
+    log_line = b'{"kind":"Event","apiVersion":"audit.k8s.io/v1",' + event[1:] + b"\n"
+    bodies = (event_list([event]), event_list([*others, event]), log_line)
     with running(tmp_path / "tocsin") as tocsin:
         for body in bodies:
             assert tocsin.post(body) == 200

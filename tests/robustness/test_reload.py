@@ -58,6 +58,11 @@ def faults(tocsin: Tocsin) -> float:
     return tocsin.metrics()[FAULTS]
 
 
+def await_posts(tocsin: Tocsin, history: History, count: int) -> None:
+    wanted = len(history.acked) + count
+    tocsin.wait_for(lambda: len(history.acked) >= wanted, "nothing is acknowledged")
+
+
 @pytest.mark.robustness
 @pytest.mark.timeout(3600 if LONG else 120)
 def test_r15_reload_under_load(tmp_path: Path) -> None:
@@ -69,7 +74,6 @@ def test_r15_reload_under_load(tmp_path: Path) -> None:
         with load(tocsin, history, seed=15, pause=0.05):
             for version in range(1, VERSIONS + 1):
                 write_version(tocsin, version)
-                wanted = len(history.acked) + 5
                 assert tocsin.process is not None
                 if version % 5 != 3:
                     # Else the change is to be noticed without being told.
@@ -78,7 +82,7 @@ def test_r15_reload_under_load(tmp_path: Path) -> None:
                     tocsin.wait_for(lambda: faults(tocsin) > 0, "the fault is not shown")
                     assert "changing.yml" in tocsin.readyz()["processes"]["detector"]["reason"]
                     assert tocsin.readyz()["ready"]
-                tocsin.wait_for(lambda: len(history.acked) > wanted, "nothing is acknowledged")
+                await_posts(tocsin, history, 5)
             tocsin.wait_for(lambda: faults(tocsin) == 0, "the fault is still shown")
         tocsin.drain()
         assert tocsin.stop()[0] == 0

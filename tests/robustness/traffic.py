@@ -53,7 +53,7 @@ class Traffic:
 
     def __init__(self, name: str, seed: int) -> None:
         self._random = random.Random(f"{seed} {name}")
-        self._name = name.encode()
+        self._name = f"{seed}-{name}".encode()
         self._made = 0
         self._templates = [_template(event) for event in captured_events()]
         self._marked = [template for template in self._templates if template[2]]

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 import trustme
@@ -12,10 +11,16 @@ from tests.unit.ingest.receiver import EVENTS, TOKEN, Receiver, running
 from tocsin.ingest.senders import Cluster, Senders
 
 
-@pytest.fixture
-def receiver(tmp_path: Path) -> Iterator[Receiver]:
-    with running(tmp_path) as receiver:
+@pytest.fixture(scope="module")
+def shared_receiver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Receiver]:
+    with running(tmp_path_factory.mktemp("receiver")) as receiver:
         yield receiver
+
+
+@pytest.fixture
+def receiver(shared_receiver: Receiver) -> Receiver:
+    shared_receiver.reset()
+    return shared_receiver
 
 
 def assert_refused(receiver: Receiver, leaf: trustme.LeafCert, status: int) -> None:

@@ -9,10 +9,12 @@ from tocsin.cli.bench import bench
 from tocsin.cli.demo import demo
 from tocsin.cli.detect import detect
 from tocsin.cli.notify import notify_app
+from tocsin.cli.quarantine import quarantine_app
 from tocsin.cli.rules import rules_app
 from tocsin.cli.serve import serve
 from tocsin.cli.setup import setup
 from tocsin.model.errors import TocsinError
+from tocsin.model.ports import StoreUnavailable
 
 app = typer.Typer(
     name="tocsin",
@@ -29,6 +31,7 @@ app.command()(alerts)
 app.command()(setup)
 app.add_typer(rules_app, name="rules")
 app.add_typer(notify_app, name="notify")
+app.add_typer(quarantine_app, name="quarantine")
 app.command()(bench)
 
 
@@ -36,6 +39,6 @@ def main() -> None:
     """Run the command line; what a user can put right is one sentence and exit code 2."""
     try:
         app()
-    except TocsinError as error:
+    except (TocsinError, StoreUnavailable) as error:
         print(f"tocsin: {error}", file=sys.stderr)
         sys.exit(2)

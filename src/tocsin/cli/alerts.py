@@ -67,13 +67,16 @@ def alerts(  # noqa: PLR0913 - every option of the command is a parameter
         namespace=namespace,
         text=text,
     )
-    with read_store(store_path(read_config(config, data))) as store:
+    settings = read_config(config, data)
+    with read_store(store_path(settings)) as store:
         found = store.alerts(where, limit)[::-1]
         _show(found, as_json=as_json)
         if follow:
-            _follow(store, where, found[-1].seq if found else 0, as_json=as_json)
+            # By time the last need not be the one that was stored last.
+            after = max((stored.seq for stored in found), default=0)
+            _follow(store, where, after, as_json=as_json)
         elif not found and not as_json:
-            Console(stderr=True).print(_why_empty(store, where))
+            Console(stderr=True).print(_why_empty(store, settings.health.port))
 
 
 def parse_since(text: str, now: datetime) -> datetime:
@@ -136,11 +139,10 @@ def safe(text: str) -> str:
     return "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in text)
 
 
-def _why_empty(store: SqliteStore, where: AlertFilter) -> str:
-    if store.count(AlertFilter()):
+def _why_empty(store: SqliteStore, health_port: int) -> str:
+    if store.count():
         return "No alert matches. Try --severity info, an earlier --since, or fewer filters."
-    del where
     return (
-        "No alerts yet. `curl -s localhost:8081/metrics | grep events` tells whether events "
-        "arrive; `tocsin demo` shows what alerts look like."
+        f"No alerts yet. `curl -s localhost:{health_port}/metrics | grep events` tells whether "
+        "events arrive; `tocsin demo` shows what alerts look like."
     )

@@ -67,7 +67,7 @@ def demo(
 
 def _config(folder: Path) -> Config:
     """Return a configuration on free loopback ports."""
-    config = load_config(None, {"TOCSIN__DATA": str(folder)})
+    config = load_config(None, {}, folder)
     return msgspec.structs.replace(
         config,
         webhook=msgspec.structs.replace(config.webhook, port=0),

@@ -1,9 +1,11 @@
 """`tocsin detect`: evaluate events from files and print alerts."""
 
+import os
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -21,6 +23,8 @@ from tocsin.runtime.rules import load_rules
 MAX_HELD = 10_000
 # How many rejected events are told one by one; all are counted.
 MAX_SHOWN_REJECTS = 10
+# The first line of a document that is written over many lines.
+_OPENINGS = (b"{", b"[")
 
 
 def detect(
@@ -52,9 +56,8 @@ def detect(
     if loaded.faults:
         raise LoadError(loaded.faults)
     for path in files:
-        if path != STDIN and not Path(path).is_file():
-            message = f"{path}: no such file"
-            raise TocsinError(message)
+        if path != STDIN:
+            _check_file(Path(path))
     summary = _Summary(len(loaded.rules))
     pipeline = Pipeline(loaded.rules)
     try:
@@ -63,40 +66,66 @@ def detect(
             sys.stdout.buffer.write(to_json_line(alert))
         sys.stdout.buffer.flush()
     except BrokenPipeError:
-        # The reader of our output has seen enough (`| head`).
-        sys.stderr.close()
+        # The reader of our output has seen enough (`| head`). What is left goes nowhere, or
+        # Python would fail on it again at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return
     if not quiet:
         summary.show(Console(stderr=True))
 
 
+def _check_file(path: Path) -> None:
+    """Find a mistyped name before any rule runs; pipes are welcome, as of `<(zcat ...)`."""
+    if path.is_dir():
+        message = f"{path}: is a folder; name its files"
+        raise TocsinError(message)
+    if not path.exists():
+        message = f"{path}: no such file"
+        raise TocsinError(message)
+
+
 def _alerts(
-    chunks: Iterable[Chunk], pipeline: Pipeline, cluster: str, summary: "_Summary"
+    files: Iterable[Iterator[Chunk]], pipeline: Pipeline, cluster: str, summary: "_Summary"
 ) -> Iterator[Alert]:
-    """Yield the alerts of all chunks, the stages of a request folded into one alert."""
+    """Yield the alerts of all files, the stages of a request folded into one alert."""
     held: list[Alert] = []
-    for chunk in chunks:
-        outcome = pipeline.process(chunk.data, cluster)
-        summary.chunk(chunk, outcome)
-        held.extend(outcome.alerts)
-        if len(held) > MAX_HELD or (chunk.path == STDIN and held):
-            yield from fold_stages(held)
-            held = []
+    for chunks in files:
+        for chunk in _documents(chunks):
+            outcome = pipeline.process(chunk.data, cluster)
+            summary.chunk(chunk, outcome)
+            held.extend(outcome.alerts)
+            if len(held) > MAX_HELD or (chunk.path == STDIN and held):
+                yield from fold_stages(held)
+                held = []
     yield from fold_stages(held)
 
 
-def _with_progress(files: list[str], *, quiet: bool) -> Iterator[Chunk]:
-    """Yield the files' chunks; on a terminal, with a bar of the bytes read."""
+def _documents(chunks: Iterator[Chunk]) -> Iterator[Chunk]:
+    """Yield the chunks of a file; one document written over many lines as a whole."""
+    for chunk in chunks:
+        if chunk.line == 1 and chunk.data.split(b"\n", 1)[0].strip() in _OPENINGS:
+            rest = b"".join(more.data for more in chunks)
+            yield chunk._replace(data=chunk.data + rest)
+        else:
+            yield chunk
+
+
+def _with_progress(files: list[str], *, quiet: bool) -> Iterator[Iterator[Chunk]]:
+    """Yield the chunks of each file; on a terminal, with a bar of the bytes read."""
     if quiet or not sys.stderr.isatty() or STDIN in files:
-        yield from read_files(files)
+        yield from (read_files([path]) for path in files)
         return
     columns = TextColumn("reading"), BarColumn(), DownloadColumn(), TimeRemainingColumn()
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         for path in files:
             task = progress.add_task(path, total=Path(path).stat().st_size)
-            for chunk in read_files([path]):
-                yield chunk
-                progress.advance(task, len(chunk.data))
+            yield _advancing(read_files([path]), partial(progress.advance, task))
+
+
+def _advancing(chunks: Iterator[Chunk], advance: Callable[[int], None]) -> Iterator[Chunk]:
+    for chunk in chunks:
+        yield chunk
+        advance(len(chunk.data))
 
 
 @dataclass(slots=True)
@@ -111,7 +140,7 @@ class _Summary:
 
     def chunk(self, chunk: Chunk, outcome: Outcome) -> None:
         self.events += outcome.events
-        self.rejects += len(outcome.rejects)
+        self.rejects += sum(reject.count for reject in outcome.rejects)
         for reject in outcome.rejects[: MAX_SHOWN_REJECTS - len(self.shown)]:
             self.shown.append(f"{chunk.path}:{chunk.line}+: {reject.reason}")
 

@@ -1,6 +1,5 @@
 """Options that several commands share."""
 
-import os
 from pathlib import Path
 from typing import Annotated
 
@@ -19,5 +18,4 @@ DataOption = Annotated[
 
 def read_config(config: Path | None, data: Path | None = None) -> Config:
     """Return the configuration, with a data folder from the command line over it."""
-    own = {} if data is None else {"TOCSIN__DATA": str(data)}
-    return load_config(config, dict(os.environ) | own)
+    return load_config(config, data=data)

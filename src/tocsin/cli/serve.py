@@ -28,7 +28,8 @@ def serve(
         str | None, typer.Option(help="Address for the webhook.", show_default="127.0.0.1")
     ] = None,
     port: Annotated[
-        int | None, typer.Option(help="Port for the webhook.", show_default="8080")
+        int | None,
+        typer.Option(min=0, max=65535, help="Port for the webhook.", show_default="8080"),
     ] = None,
 ) -> None:
     """Run Tocsin: receive audit events, detect attacks, tell people.

@@ -62,8 +62,11 @@ class Engine:
         match = self._rules.match
         reused = self._audit_ids.setdefault(cluster, AuditIds()).reused
         for index, event in enumerate(events):
-            for hit in match(event, key_of(event)):
-                self._add(alerts, self._rules.rules[hit], event, raw(index), cluster)
+            ref = event.object_ref or NO_OBJECT
+            hits = match(event, (event.verb, ref.resource, ref.subresource))
+            if hits:
+                for hit in hits:
+                    self._add(alerts, self._rules.rules[hit], event, raw(index), cluster)
             if reused(event):
                 self._add(alerts, AUDIT_ID_REUSED, event, raw(index), cluster)
         return list(alerts.values())

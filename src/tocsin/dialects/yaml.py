@@ -98,6 +98,8 @@ class _Composer:
         match event:
             case yaml.ScalarEvent():
                 self._scalar(event, line)
+            case yaml.CollectionStartEvent(tag=str(tag)):
+                self._fail(f"tag {tag} is not supported", line)
             case yaml.MappingStartEvent():
                 self._open({}, line)
             case yaml.SequenceStartEvent():

@@ -13,14 +13,14 @@ from typing import NamedTuple
 
 import zstandard
 
-from tocsin.ingest.body import MIB
 from tocsin.model.errors import TocsinError
 
 STDIN = "-"
 
-_CHUNK_BYTES = MIB
+_MIB = 1024 * 1024
+_CHUNK_BYTES = _MIB
 # An EventList of the largest batch an API server may send is one line of 40 MB.
-_MAX_LINE_BYTES = 256 * MIB
+_MAX_LINE_BYTES = 256 * _MIB
 
 # Expands to half a gigabyte at the very worst.
 _ZSTD_INPUT_BYTES = 16 * 1024
@@ -94,7 +94,7 @@ def _split(path: str, pieces: Iterable[bytes]) -> Iterator[Chunk]:
             line += chunk.count(b"\n")
         partial.append(data[end:])
         if sum(map(len, partial)) > _MAX_LINE_BYTES:
-            msg = f"{path}:{line}: this line is longer than {_MAX_LINE_BYTES // MIB} MiB"
+            msg = f"{path}:{line}: this line is longer than {_MAX_LINE_BYTES // _MIB} MiB"
             raise TocsinError(msg)
     rest = b"".join(partial)
     if rest:

@@ -19,7 +19,7 @@ from tocsin.ingest.logfile import Identity, LogFile, locate, rotated_files
 from tocsin.ingest.metrics import IngestMetrics
 from tocsin.ingest.spool import PostMeta, SpoolUnavailable, SpoolWriter
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 _RETRY_SECONDS = 3
 _after_commit = Failpoint("file.after_commit")
@@ -54,7 +54,7 @@ def follow(
                 if not follower.step():
                     stop.wait(settings.poll_seconds)
             except (OSError, SpoolUnavailable) as error:
-                log.warning("following %s, trying again: %s", settings.path, error)
+                _log.warning("following %s, trying again: %s", settings.path, error)
                 stop.wait(_RETRY_SECONDS)
 
 
@@ -111,13 +111,15 @@ class Follower:
 
     def _read_next(self, done: LogFile) -> bool:
         """Go on to the file that was written after `done`."""
-        if done.damaged:
-            self._report_gap("is damaged; its rest is not read")
         files = [*rotated_files(self._path), self._path]
         found = locate(done.identity, files)
         # A file that is nowhere was the oldest, and pruned: all others are newer.
         newer = files if found is None else files[found + 1 :]
-        return bool(newer) and self._start(newer[0])
+        if not newer:
+            return False
+        if done.damaged:
+            self._report_gap("is damaged; its rest is not read")
+        return self._start(newer[0])
 
     def _read_copy(self, cut: LogFile) -> bool:
         """Finish a truncated file in the copy that was made of it, then start it anew."""
@@ -155,9 +157,7 @@ class Follower:
             source="file",
             received=time.time_ns() // 1000,
         )
-        upload = self._spool.upload(meta)
-        upload.write(lines).result()
-        upload.commit().result()
+        self._spool.append(meta, lines).result()
         self._metrics.bytes.labels(meta.cluster, meta.source).inc(len(lines))
 
     def _save(self, current: LogFile) -> None:
@@ -177,7 +177,7 @@ class Follower:
 
     def _report_gap(self, what: str) -> None:
         self._metrics.file_gaps.labels(self._settings.cluster).inc()
-        log.error("%s: the file read last %s", self._path, what)
+        _log.error("%s: the file read last %s", self._path, what)
 
 
 def _load(path: Path) -> Checkpoint | None:

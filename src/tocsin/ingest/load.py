@@ -4,11 +4,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from tocsin.ingest import refusals
-from tocsin.ingest.body import MIB
 from tocsin.ingest.refusals import RefusedError
-
-# The spool keeps this much of one body in memory, the rest is on disk.
-_MAX_SHARE = 8 * MIB
+from tocsin.ingest.spool.post import PIECE_BYTES
 
 
 class Load:
@@ -52,6 +49,7 @@ class Share:
     def add(self, size: int) -> None:
         """Count the next `size` bytes of the body."""
         self.length += size
-        more = min(size, _MAX_SHARE - self.held)
+        # Of one body, the spool keeps no more than a piece in memory.
+        more = min(size, PIECE_BYTES - self.held)
         self._load.hold(more)
         self.held += more

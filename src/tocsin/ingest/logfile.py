@@ -17,13 +17,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
-from tocsin.ingest.body import MIB
-
 _HEAD_BYTES = 4096
-_READ_BYTES = MIB
+_READ_BYTES = 1024 * 1024
 _BATCH_LINES = 500
 # What is longer is cut: better an event in quarantine than no memory left.
-_MAX_LINE_BYTES = 64 * MIB
+_MAX_LINE_BYTES = 64 * 1024 * 1024
 
 _GZIP = ".gz"
 _LUMBERJACK_TIME = re.compile(r"-(\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d\.\d{3})")

@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import BinaryIO
 
 import msgspec
 
@@ -57,8 +58,9 @@ class Quarantine:
             msgspec.json.encode(self._record(time, cluster, seq, reason, raw)) + b"\n"
             for reason, raw in rejects[:MAX_PER_POST]
         )
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-        with open(os.open(path, flags, 0o600), "ab") as file:  # noqa: PTH123 - from a descriptor
+        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+        with open(os.open(path, flags, 0o600), "a+b") as file:  # noqa: PTH123 - from a descriptor
+            _end_torn_line(file)
             for line in lines:
                 if file.tell() + len(line) <= MAX_DAY_BYTES:
                     file.write(line)
@@ -101,3 +103,12 @@ class Quarantine:
                 continue
             if (now - day).days > KEEP_DAYS:
                 path.unlink(missing_ok=True)
+
+
+def _end_torn_line(file: BinaryIO) -> None:
+    """Keep what a crash left of a line apart from the next record."""
+    end = file.seek(0, os.SEEK_END)
+    if end:
+        file.seek(end - 1)
+        if file.read(1) != b"\n":
+            file.write(b"\n")

@@ -20,10 +20,10 @@ from uvicorn.server import ServerState
 
 from tocsin.ingest.metrics import IngestMetrics
 from tocsin.ingest.tls import ServerTls, peer_certificate
-from tocsin.ingest.webhook import Webhook, WebhookSettings
+from tocsin.ingest.webhook import Webhook
 from tocsin.model.errors import TocsinError
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 # API servers wait in the kernel's queue while the process restarts.
 _BACKLOG = 2048
@@ -118,14 +118,12 @@ _ConnectionFactory = Callable[[Callable[[], None]], Connection]
 class Listener:
     """Accept connections, within the caps, and take them through the TLS handshake."""
 
-    def __init__(
-        self, sockets: Sequence[socket.socket], tls: ServerTls, app: Webhook, metrics: IngestMetrics
-    ) -> None:
-        """Listen on `sockets`, which are bound and listening; close() closes them."""
+    def __init__(self, sockets: Sequence[socket.socket], app: Webhook) -> None:
+        """Accept on `sockets`, which are listening already; close() closes them."""
         self._sockets = sockets
-        self._tls = tls
         self._app = app
-        self._metrics = metrics
+        self._metrics = app.metrics
+        self._tls = ServerTls(app.settings.tls)
         self._open: Counter[str] = Counter()
         self._accepting: list[asyncio.Task[None]] = []
         self._handshakes: set[asyncio.Task[None]] = set()
@@ -160,7 +158,7 @@ class Listener:
                 sock, address = await loop.sock_accept(listening)
             except OSError as error:
                 # Out of file descriptors, or the client is gone already: go on.
-                log.warning("accept failed: %s", error)
+                _log.warning("accept failed: %s", error)
                 await asyncio.sleep(_ACCEPT_PAUSE)
                 continue
             host = address[0]
@@ -183,14 +181,14 @@ class Listener:
         on_lost = functools.partial(self._leave, host)
         try:
             await asyncio.get_running_loop().connect_accepted_socket(
-                lambda: connection(on_lost),
+                functools.partial(connection, on_lost),
                 sock,
                 ssl=context,
                 ssl_handshake_timeout=settings.handshake_timeout,
                 ssl_shutdown_timeout=_CLOSE_SECONDS,
             )
         except OSError as error:
-            log.info("TLS handshake with %s failed: %s", host, error)
+            _log.info("TLS handshake with %s failed: %s", host, error)
             self._metrics.refused.labels("tls").inc()
             on_lost()
 
@@ -253,19 +251,14 @@ def listen(host: str, port: int) -> socket.socket:
         raise TocsinError(msg) from error
 
 
-def serve_webhook(
-    app: Webhook,
-    settings: WebhookSettings,
-    metrics: IngestMetrics,
-    sockets: Sequence[socket.socket] | None = None,
-) -> WebhookServer:
+def serve_webhook(app: Webhook, sockets: Sequence[socket.socket] | None = None) -> WebhookServer:
     """Return the server for `app`, listening already; `await server.serve()` runs it.
 
     Connections wait in the kernel until then. To stop, set `server.should_exit`: it accepts no
     more, finishes what is in flight within `shutdown_timeout` and returns. `sockets` come from
     a supervisor that keeps them open over a restart.
     """
-    tls = ServerTls(settings.tls)
+    settings = app.settings
     if sockets is None:
         sockets = [listen(settings.host, settings.port)]
     for sock in sockets:
@@ -282,4 +275,4 @@ def serve_webhook(
         timeout_keep_alive=settings.idle_timeout,
         timeout_graceful_shutdown=settings.shutdown_timeout,
     )
-    return WebhookServer(config, Listener(sockets, tls, app, metrics))
+    return WebhookServer(config, Listener(sockets, app))

@@ -13,7 +13,7 @@ import msgspec
 
 from tocsin.model.errors import TocsinError
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 _Stamp = tuple[tuple[int, int, int], ...]
 
@@ -59,7 +59,7 @@ class ServerTls:
             self._stamp = stamp
             self._context = _build(self._settings)
         except OSError as error:
-            log.warning("TLS files not renewed, the old ones stay in use: %s", error)
+            _log.warning("TLS files not renewed, the old ones stay in use: %s", error)
 
 
 def peer_certificate(transport: asyncio.BaseTransport) -> str | None:

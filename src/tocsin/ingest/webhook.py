@@ -66,7 +66,7 @@ class Webhook:
         self.senders = senders
         self.settings = settings
         self._spool = spool
-        self._metrics = metrics
+        self.metrics = metrics
         self._load = Load(settings.max_posts, settings.max_buffered)
         metrics.in_flight.set_function(lambda: self._load.posts)
 
@@ -116,11 +116,11 @@ class Webhook:
         except SpoolUnavailable:
             refusal = refusals.UNAVAILABLE
         else:
-            self._metrics.posts.labels(sender.cluster, "accepted").inc()
+            self.metrics.posts.labels(sender.cluster, "accepted").inc()
             return Response()
         if not refusal.closes:
             refusal = await self._drain(body) or refusal
-        self._metrics.posts.labels(sender.cluster, refusal.reason).inc()
+        self.metrics.posts.labels(sender.cluster, refusal.reason).inc()
         return self._refuse(refusal)
 
     async def _store(self, request: Request, body: Body, meta: PostMeta) -> None:
@@ -132,12 +132,12 @@ class Webhook:
             upload = self._spool.upload(meta)
             try:
                 await self._receive(body.pieces(gzip=gzip), upload, share)
-                with self._metrics.ack_seconds.time():
+                with self.metrics.ack_seconds.time():
                     await asyncio.wrap_future(upload.commit())
             except BaseException:
                 upload.abort()
                 raise
-        self._metrics.bytes.labels(meta.cluster, meta.source).inc(share.length)
+        self.metrics.bytes.labels(meta.cluster, meta.source).inc(share.length)
 
     async def _receive(self, pieces: AsyncIterator[bytes], upload: Upload, share: Share) -> None:
         """Pass the body on to the spool, at the pace of the disk and in the time allowed."""
@@ -169,7 +169,7 @@ class Webhook:
         raise RefusedError(refusals.ENCODING)
 
     def _refuse(self, refusal: Refusal) -> Response:
-        self._metrics.refused.labels(refusal.reason).inc()
+        self.metrics.refused.labels(refusal.reason).inc()
         return refusal.response()
 
 

@@ -27,6 +27,8 @@ MAX_REJECTS = 1000
 
 # An event without all of these says nothing.
 _TELLING = frozenset({"verb", "requestURI", "objectRef"})
+_SHORTEST = len(b'{"verb":""}')
+_OWN_KINDS = (None, "Event")
 _BOM = b"\xef\xbb\xbf"
 _GROUP = "audit.k8s.io/"
 _REFUSALS = (msgspec.DecodeError, RecursionError, UnicodeDecodeError, ValueError)
@@ -98,14 +100,25 @@ class BodyDecoder:
     """Decodes request and response bodies on demand; total, and counts what it cannot read.
 
     The typed decoder has checked a body's syntax already. What is left to fail is a number
-    of thousands of digits.
+    of thousands of digits. The last bodies are remembered, because the alert on an event
+    reads what its rules have just read; nobody changes them.
     """
 
     def __init__(self) -> None:
         self.failures = 0
+        self._last: tuple[msgspec.Raw | None, object] = (None, None)
+        self._last_but_one: tuple[msgspec.Raw | None, object] = (None, None)
 
     def __call__(self, raw: msgspec.Raw) -> object:
         """Return the JSON values of a body, None if they cannot be read."""
+        for known, value in (self._last, self._last_but_one):
+            if known is raw:
+                return value
+        value = self._decode(raw)
+        self._last_but_one, self._last = self._last, (raw, value)
+        return value
+
+    def _decode(self, raw: msgspec.Raw) -> object:
         try:
             return _decode_body(raw)
         except _REFUSALS:
@@ -195,6 +208,8 @@ def _list(body: bytes) -> Batch | None:
     document = _decode_list(body)
     if not _is_audit(document.kind, "EventList", document.api_version):
         return None
+    if any(event.kind not in _OWN_KINDS for event in document.items):
+        return None
     return Batch(document.items, slices=lambda: _decode_raw_list(body).items)
 
 
@@ -234,7 +249,7 @@ def _decode_slowly(body: bytes) -> Batch:
         return _items([body])
     whole = [item for item in items if isinstance(item, bytes)]
     # An array may hold lists of events.
-    lists = body.startswith(b"[") and any(item.startswith(b"{") for item in whole)
+    lists = body.startswith(b"[") and b'"items"' in body
     batch = _joined(_element(item) for item in whole) if lists else _items(whole)
     batch.reject(
         Reject(f"event of {item.length} bytes is too large", b"")
@@ -249,7 +264,7 @@ def _decode_slowly(body: bytes) -> Batch:
 
 
 def _element(raw: bytes) -> Batch:
-    return _document(raw) if raw.startswith(b"{") else _items([raw])
+    return _document(raw) if b'"items"' in raw else _items([raw])
 
 
 def _is_event(body: bytes) -> bool:
@@ -284,11 +299,12 @@ def _items(raws: list[bytes]) -> Batch:
     for raw in raws:
         event, reason = _item(raw)
         if reason is not None:
+            mended = _mended(raw) if event is None else raw
+            if mended != raw:
+                event = _item(mended)[0]
+                reason = "JSON is malformed: a lone surrogate" if _is_utf8(raw) else reason
             batch.reject([Reject(reason, raw)])
-            if event is None:
-                mended = _mended(raw)
-                event = _item(mended)[0] if mended != raw else None
-                raw = mended  # noqa: PLW2901 - what the event points into
+            raw = mended  # noqa: PLW2901 - what the event points into
         if event is not None:
             batch.events.append(event)
             kept.append(raw)
@@ -298,6 +314,8 @@ def _items(raws: list[bytes]) -> Batch:
 
 def _item(raw: bytes) -> tuple[AuditEvent | None, str | None]:
     """Return the event, as far as it can be read, and what is wrong with it, if anything."""
+    if len(raw) < _SHORTEST:
+        return None, f"Expected `object` with an event's fields, got {raw!r}"
     if not raw.isascii() and not _is_utf8(raw):
         return None, "not valid UTF-8"
     try:
@@ -316,6 +334,8 @@ def _mended(raw: bytes) -> bytes:
 
     A patch is logged as it was sent: whoever sends one must not be able to hide it.
     """
+    if raw.isascii() and b"\\u" not in raw:
+        return raw
     return _replace_surrogates(raw.decode(errors="replace")).encode()
 
 

@@ -24,6 +24,11 @@ ISSUED_CREDENTIAL_ID = "authentication.kubernetes.io/issued-credential-id"
 DECISION = "authorization.k8s.io/decision"
 
 _WRITES: frozenset[str | None] = frozenset({"create", "update", "patch"})
+_RESOURCE_VERBS = frozenset(
+    {"get", "list", "watch", "create", "update", "patch", "delete", "deletecollection"}
+)
+# Of URLs that are no resources the verb is the HTTP method.
+_URL_VERBS = frozenset({"get", "post", "put", "head", "options", "patch", "delete", "connect"})
 # Subresources whose body is, or whose answer holds, the pod with its specification.
 _POD_BODIES = frozenset({None, "ephemeralcontainers", "resize"})
 _CONTAINER_LISTS = ("containers", "initContainers", "ephemeralContainers")
@@ -242,4 +247,9 @@ AUDIT = Schema(
         "authentication_metadata": AuthenticationMetadata(),
     },
     key=("verb", "objectRef.resource", "objectRef.subresource"),
+    values={
+        "verb": _RESOURCE_VERBS | _URL_VERBS,
+        "stage": frozenset({"requestreceived", "responsestarted", "responsecomplete", "panic"}),
+        "level": frozenset({"metadata", "request", "requestresponse"}),
+    },
 )

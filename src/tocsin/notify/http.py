@@ -35,6 +35,12 @@ _HEADERS = {
     "Accept-Encoding": "identity",
 }
 
+_WORDS: dict[type[BaseException], str] = {
+    httpx2.ConnectTimeout: "the connection is not accepted",
+    ConnectionRefusedError: "the connection was refused",
+    ConnectionResetError: "the connection was cut",
+}
+
 
 class Poster:
     """Posts the requests of one channel, which shares nothing with other channels."""
@@ -76,10 +82,13 @@ class Poster:
 
     async def _post(self, url: httpx2.URL, request: HttpRequest, now: float) -> Outcome:
         *others, last = await self._resolve(url.raw_host.decode("ascii"))
-        for address in others:
-            with contextlib.suppress(httpx2.ConnectError):
-                return await self._send(url, address, request, now)
-        return await self._send(url, last, request, now)
+        # `post` bounds the whole; an address that swallows packets must leave time for the next.
+        limits = httpx2.Timeout(None, connect=self._timeout / (len(others) + 1))
+        async with httpx2.AsyncClient(verify=self._tls, trust_env=False, timeout=limits) as client:
+            for address in others:
+                with contextlib.suppress(httpx2.ConnectError, httpx2.ConnectTimeout):
+                    return await _send(client, url, address, request, now)
+            return await _send(client, url, last, request, now)
 
     async def _resolve(self, name: str) -> list[str]:
         found = await asyncio.get_running_loop().run_in_executor(
@@ -92,22 +101,19 @@ class Poster:
             raise PermissionError(message)
         return allowed
 
-    async def _send(
-        self, url: httpx2.URL, address: str, request: HttpRequest, now: float
-    ) -> Outcome:
-        # No timeouts of the client: `post` bounds the whole, trickling answers included.
-        async with (
-            httpx2.AsyncClient(verify=self._tls, trust_env=False, timeout=None) as client,
-            client.stream(
-                "POST",
-                url.copy_with(host=address),
-                content=request.body,
-                headers={**_HEADERS, **request.headers, "Host": url.netloc.decode("ascii")},
-                extensions={"sni_hostname": url.raw_host.decode("ascii")},
-                follow_redirects=False,
-            ) as response,
-        ):
-            return await _outcome(response, now)
+
+async def _send(
+    client: httpx2.AsyncClient, url: httpx2.URL, address: str, request: HttpRequest, now: float
+) -> Outcome:
+    async with client.stream(
+        "POST",
+        url.copy_with(host=address),
+        content=request.body,
+        headers={**_HEADERS, **request.headers, "Host": url.netloc.decode("ascii")},
+        extensions={"sni_hostname": url.raw_host.decode("ascii")},
+        follow_redirects=False,
+    ) as response:
+        return await _outcome(response, now)
 
 
 async def _outcome(response: httpx2.Response, now: float) -> Outcome:
@@ -153,10 +159,8 @@ def _in_words(error: BaseException) -> str:
                 return f"TLS problem: {cause.verify_message}"
             case ssl.SSLError():
                 return f"TLS problem: {cause.reason}"
-            case ConnectionRefusedError():
-                return "the connection was refused"
-            case ConnectionResetError():
-                return "the connection was cut"
+            case _ if type(cause) in _WORDS:
+                return _WORDS[type(cause)]
             case _:
                 continue
     return str(error) or type(error).__name__

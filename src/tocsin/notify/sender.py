@@ -60,16 +60,21 @@ class Sender:
         )
 
     async def run(self) -> None:
-        """Deliver until cancelled."""
+        """Deliver until cancelled.
+
+        Raises:
+            TocsinError: a channel's settings name a file that cannot be used.
+        """
         with ExitStack() as posters:
+            channels = [self._channel(notifier, posters) for notifier in self._notifiers]
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._repeat("outbox", self._review))
-                for notifier in self._notifiers:
-                    poster = posters.enter_context(Poster(notifier.name, notifier.settings))
-                    channel = Channel(
-                        notifier, poster.post, self._outbox, self._pacing, self._outcomes
-                    )
+                for channel in channels:
                     tasks.create_task(self._repeat(channel.name, channel.round))
+
+    def _channel(self, notifier: Notifier, posters: ExitStack) -> Channel:
+        poster = posters.enter_context(Poster(notifier.name, notifier.settings))
+        return Channel(notifier, poster.post, self._outbox, self._pacing, self._outcomes)
 
     async def _repeat(self, name: str, step: Callable[[], Awaitable[float]]) -> None:
         while True:

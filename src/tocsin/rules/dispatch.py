@@ -105,8 +105,8 @@ class RuleSet:
         """Return what a test comes to for all events of one kind, None if that depends."""
         if isinstance(test, ir.Test) and test.path in known:
             return _on_key(test.op, known[test.path])
-        found = self.schema.resolve(test.path)
-        derived = self.schema.derived.get(found[0]) if found else None
+        found = self.schema.locate(test.path)
+        derived = self.schema.derived.get(found.name) if found else None
         if derived is None or derived.possible(known):
             return None
         return isinstance(test, ir.Test) and test.op == ir.Present(wanted=False)

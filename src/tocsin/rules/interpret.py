@@ -9,9 +9,8 @@ from collections.abc import Callable, Iterator
 import msgspec
 
 from tocsin.rules import ir
-from tocsin.rules.extract import extractor
 from tocsin.rules.operators import relation, text_of, text_test, texts_of
-from tocsin.rules.paths import last_segment, split, values
+from tocsin.rules.paths import split, values
 from tocsin.rules.schema import Attribute, Schema
 
 
@@ -26,10 +25,7 @@ class EventView:
     def values(self, path: str) -> list[object]:
         """Return the values at `path`, nulls left out; empty when the field is unknown."""
         found = self._schema.locate(path)
-        if found is None:
-            return []
-        name, segments = found
-        return extractor(segments, last_segment(name))(self._field(name))
+        return [] if found is None else found.extract(self._field(found.name))
 
     def everything(self) -> Iterator[object]:
         """Yield every scalar of the event, in the typed fields and in the bodies."""
@@ -38,9 +34,11 @@ class EventView:
                 yield from _scalars(self._field(name))
 
     def _field(self, name: str) -> object:
-        if name not in self._fields:
-            self._fields[name] = self._compute(name)
-        return self._fields[name]
+        try:
+            return self._fields[name]
+        except KeyError:
+            value = self._fields[name] = self._compute(name)
+            return value
 
     def _compute(self, name: str) -> object:
         attribute = self._schema.attributes.get(name)

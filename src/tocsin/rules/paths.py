@@ -44,11 +44,14 @@ def split(path: str) -> tuple[str, ...]:
     """Return the segments of a path; a trailing `[]`, as some tools write it, is dropped.
 
     Raises:
-        PathError: the path is empty, has an empty segment, too many or too many with slashes.
+        PathError: the path has an empty segment, an index, too many segments or slashes.
     """
     segments = tuple(part.removesuffix("[]") for part in path.split("."))
     if not all(segments):
         message = f"field path {path!r} has an empty part"
+        raise PathError(message)
+    if any("[" in segment for segment in segments):
+        message = f"field path {path!r} has an index: lists are searched, not indexed"
         raise PathError(message)
     if len(segments) > MAX_SEGMENTS:
         message = f"field path {path!r} has more than {MAX_SEGMENTS} parts"

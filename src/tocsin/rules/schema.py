@@ -8,11 +8,12 @@ import types
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import msgspec
 
-from tocsin.rules.paths import split
+from tocsin.rules.extract import Extract, extractor
+from tocsin.rules.paths import last_segment, split
 
 Kind = Literal["text", "number", "texts", "map", "struct", "body"]
 Derive = Callable[..., object]
@@ -44,6 +45,14 @@ class Derived:
         return all(key[name] in values for name, values in self.only.items())
 
 
+class Located(NamedTuple):
+    """A path in a schema: the field it starts with, the segments below, their extractor."""
+
+    name: str
+    segments: tuple[str, ...]
+    extract: Extract
+
+
 @dataclass(frozen=True, slots=True)
 class Schema:
     """The fields that rules may name.
@@ -54,6 +63,7 @@ class Schema:
         decode: turns a raw body into JSON values; total, None for what cannot be decoded.
         defaults: stand-ins for absent structs, by the attribute that holds them.
         key: the three attributes by which rules are indexed.
+        values: the only values, in lower case, of fields that have few.
     """
 
     attributes: Mapping[str, Attribute]
@@ -61,17 +71,23 @@ class Schema:
     decode: Callable[[msgspec.Raw], object]
     defaults: Mapping[str, msgspec.Struct]
     key: tuple[str, str, str]
+    values: Mapping[str, frozenset[str]] = field(default_factory=dict)
     # Paths come from rules, never from events, so this stays small.
-    _located: dict[str, tuple[str, tuple[str, ...]] | None] = field(
-        default_factory=dict, compare=False, repr=False
-    )
+    _located: dict[str, Located | None] = field(default_factory=dict, compare=False, repr=False)
 
-    def locate(self, path: str) -> tuple[str, tuple[str, ...]] | None:
-        """Return the known field that a path starts with, and the segments below it."""
+    def locate(self, path: str) -> Located | None:
+        """Return the known field that a path starts with, and how to go on from there."""
         if path not in self._located:
-            found = self.resolve(path)
-            self._located[path] = found and (found[0], split(found[1]) if found[1] else ())
+            self._located[path] = self._locate(path)
         return self._located[path]
+
+    def _locate(self, path: str) -> Located | None:
+        found = self.resolve(path)
+        if found is None:
+            return None
+        name, rest = found
+        segments = split(rest) if rest else ()
+        return Located(name, segments, extractor(segments, last_segment(name)))
 
     def resolve(self, path: str) -> tuple[str, str] | None:
         """Split a path into the name of a known field and what lies below it.

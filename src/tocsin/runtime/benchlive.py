@@ -53,7 +53,7 @@ async def run_live(seconds: float) -> Live:
     """Start Tocsin on a temporary folder, post to it, and return the measurements."""
     spawn = multiprocessing.get_context("spawn")
     with tempfile.TemporaryDirectory(prefix="tocsin-bench-") as folder:
-        config = load_config(None, {"TOCSIN__DATA": folder})
+        config = load_config(None, {}, Path(folder))
         config = msgspec.structs.replace(
             config,
             webhook=msgspec.structs.replace(config.webhook, port=0),

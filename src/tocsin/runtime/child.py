@@ -8,17 +8,22 @@ import contextlib
 import logging
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 
+from tocsin.model.errors import TocsinError
 from tocsin.runtime.logs import configure_logs
 from tocsin.runtime.report import Report, encode_report
 
 REPORT_SECONDS = 1.0
 # How long a child may take to finish after its supervisor died.
 ORPHAN_SECONDS = 4.0
+# What a child takes note of; its supervisor starts it with these blocked, so that none comes
+# too early.
+SIGNALS = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
 
 log = logging.getLogger(__name__)
 
@@ -56,11 +61,26 @@ def run_child(pipe: Connection, main: Callable[[Link], None], name: str) -> None
     """Run `main` as the child process `name`; it returns when `link.stopping` is set."""
     configure_logs(name)
     link = Link(pipe)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, lambda *_: link.stopping.set())
-    signal.signal(signal.SIGHUP, lambda *_: link.reloading.set())
+    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    threading.Thread(target=_take_signals, args=(link,), name="signals", daemon=True).start()
     threading.Thread(target=_watch, args=(link,), name="watch", daemon=True).start()
-    main(link)
+    try:
+        main(link)
+    except TocsinError as error:
+        log.error("%s", error)  # noqa: TRY400 - a sentence for people
+        sys.exit(2)
+
+
+def _take_signals(link: Link) -> None:
+    """Pass signals on, in a thread: a handler that sets an event deadlocks with its waiter."""
+    while True:
+        match signal.sigwait(SIGNALS):
+            case signal.SIGTERM:
+                link.stopping.set()
+            case signal.SIGHUP:
+                link.reloading.set()
+            case _:
+                continue  # Ctrl-C reaches all processes; the supervisor decides what it means.
 
 
 def _watch(link: Link) -> None:

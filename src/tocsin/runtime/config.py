@@ -9,11 +9,14 @@ stand in the configuration.
 import os
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 
 from tocsin.dialects.yaml import Document, read_documents
+from tocsin.dialects.yaml import Path as KeyPath
 from tocsin.ingest.follow import FileSettings
 from tocsin.ingest.spool import SpoolSettings
 from tocsin.ingest.tls import TlsSettings
@@ -24,15 +27,37 @@ from tocsin.notify import AnyChannelSettings, ChannelName
 PREFIX = "TOCSIN__"
 
 _VARIABLE = re.compile(r"\$\{(\w+)\}")
-_AT = re.compile(r" - at `\$\.?(?P<path>[^`]*)`$")
+_AT = re.compile(r" - at (?P<key>`key` in )?`\$\.?(?P<path>[^`]*)`$")
 _UNKNOWN = re.compile(r"unknown field `(?P<field>[^`]*)`")
+
+
+Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
+
+
+class Tls(TlsSettings, frozen=True, forbid_unknown_fields=True):
+    """The webhook's certificates; by default those of our own CA."""
+
+
+class Webhook(WebhookSettings, frozen=True, forbid_unknown_fields=True):
+    """Where events are posted to, and within which limits."""
+
+    tls: Tls
+    port: Port = 8080
+
+
+class Spool(SpoolSettings, frozen=True, forbid_unknown_fields=True):
+    """How much is kept on disk of what was received."""
+
+
+class File(FileSettings, frozen=True, forbid_unknown_fields=True):
+    """An audit log to follow."""
 
 
 class Health(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where `/livez`, `/readyz` and `/metrics` are served, without credentials."""
 
     host: str = "127.0.0.1"
-    port: int = 8081
+    port: Port = 8081
 
 
 class AlertRetention(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -57,16 +82,16 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         files: audit logs to follow.
     """
 
-    webhook: WebhookSettings
+    webhook: Webhook
     data: str = "tocsin-data"
     spool_key: str = ""
     health: Health = Health()
-    spool: SpoolSettings = SpoolSettings()
+    spool: Spool = Spool()
     rules: tuple[str, ...] = ()
     builtin_rules: bool = True
     sets: dict[str, tuple[str, ...]] = {}
     notify: dict[ChannelName, AnyChannelSettings] = {}
-    files: tuple[FileSettings, ...] = ()
+    files: tuple[File, ...] = ()
     alerts: AlertRetention = AlertRetention()
 
     @property
@@ -80,24 +105,49 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return Path(self.spool_key) if self.spool_key else self.folder / "keys" / "spool.key"
 
 
-def load_config(path: Path | None, environment: Mapping[str, str] | None = None) -> Config:
+@dataclass(frozen=True, slots=True)
+class _Sources:
+    """Where each value comes from: the file, or a variable over it."""
+
+    document: Document
+    variables: dict[KeyPath, str] = field(default_factory=dict)
+
+    def at(self, *path: str | int) -> Location:
+        """Return where the value at `path` was set, or else the nearest part around it."""
+        for end in range(len(path), 0, -1):
+            if path[:end] in self.variables:
+                return Location(self.variables[path[:end]])
+        return self.document.at(*path)
+
+
+def load_config(
+    path: Path | None, environment: Mapping[str, str] | None = None, data: Path | None = None
+) -> Config:
     """Return the configuration of a file, or the defaults without one.
+
+    Args:
+        path: the file.
+        environment: the variables, by default those of this process.
+        data: the data folder, over what file and environment say.
 
     Raises:
         TocsinError: the file cannot be read.
-        LoadError: with everything wrong in it that could be told, with lines.
+        LoadError: with the first thing that is wrong in it, and its line.
     """
     env = os.environ if environment is None else environment
-    document = _read(path) if path is not None else Document("environment", {})
-    if not isinstance(document.value, dict):
-        raise LoadError([Fault("the configuration is a mapping of keys", document.at())])
-    values = document.value
-    _apply_environment(values, env)
-    resolved = _resolve(values, env, document)
+    sources = _Sources(_read(path) if path is not None else Document("environment", {}))
+    values = sources.document.value
+    if not isinstance(values, dict):
+        raise LoadError([Fault("the configuration is a mapping of keys", sources.at())])
+    _apply_environment(values, env, sources)
+    resolved = _resolve(values, env, sources)
+    if data is not None:
+        resolved["data"] = str(data)
+    complete = _with_tls(resolved)
     try:
-        return msgspec.convert(_with_tls(resolved), Config)
+        return msgspec.convert(complete, Config)
     except msgspec.ValidationError as error:
-        raise LoadError([_fault(str(error), document)]) from error
+        raise LoadError([_fault(str(error), complete, sources)]) from error
 
 
 def _read(path: Path) -> Document:
@@ -120,35 +170,40 @@ def _with_tls(values: dict[str, object]) -> dict[str, object]:
     return values | {"webhook": {"tls": msgspec.to_builtins(own)} | webhook}
 
 
-def _apply_environment(values: dict[str, object], env: Mapping[str, str]) -> None:
+def _apply_environment(
+    values: dict[str, object], env: Mapping[str, str], sources: _Sources
+) -> None:
     for name in sorted(env):
         if not name.startswith(PREFIX):
             continue
         *parents, key = name.removeprefix(PREFIX).lower().split("__")
         node: object = values
-        for parent in parents:
+        for depth, parent in enumerate(parents, start=1):
+            if isinstance(node, dict) and parent not in node:
+                sources.variables[tuple(parents[:depth])] = name
             node = node.setdefault(parent, {}) if isinstance(node, dict) else None
         if not isinstance(node, dict):
             message = f"{name}: {'.'.join(parents)} is not a group of keys"
             raise TocsinError(message)
         documents = read_documents(env[name], name)
         node[key] = documents[0].value if documents else None
+        sources.variables[*parents, key] = name
 
 
 def _resolve(
-    values: dict[str, object], env: Mapping[str, str], document: Document
+    values: dict[str, object], env: Mapping[str, str], sources: _Sources
 ) -> dict[str, object]:
     """Return the values with variables and file contents put in."""
 
     def text(value: str, path: tuple[str | int, ...]) -> str:
         if value.startswith("file:"):
-            return _file_content(value.removeprefix("file:"), document.at(*path))
+            return _file_content(value.removeprefix("file:"), sources.at(*path))
 
         def variable(match: re.Match[str]) -> str:
             name = match.group(1)
             if name not in env:
                 message = f"environment variable {name} is not set"
-                raise LoadError([Fault(message, document.at(*path))])
+                raise LoadError([Fault(message, sources.at(*path))])
             return env[name]
 
         return _VARIABLE.sub(variable, value)
@@ -173,11 +228,25 @@ def _file_content(path: str, at: Location) -> str:
         raise LoadError([Fault(f"{path} cannot be read: {reason}", at)]) from error
 
 
-def _fault(message: str, document: Document) -> Fault:
-    """Say where in the file a value is that does not fit."""
+def _fault(message: str, values: dict[str, object], sources: _Sources) -> Fault:
+    """Say where a value was set that does not fit."""
     at = _AT.search(message)
-    path = re.findall(r"[^.\[\]]+", at["path"]) if at else []
-    unknown = _UNKNOWN.search(message)
-    keys = [*path, unknown["field"]] if unknown else path
-    known = tuple(int(key) if key.isdigit() else key for key in keys)
-    return Fault(_AT.sub("", message), document.at(*known), ".".join(keys) or None)
+    keys = re.findall(r"[^.\[\]]+", at["path"]) if at else []
+    # msgspec does not tell which entry of a mapping is wrong.
+    if at and (at["key"] or "[...]" in at["path"]):
+        keys.insert(1, _wrong_entry(values, keys[0]))
+    if unknown := _UNKNOWN.search(message):
+        keys.append(unknown["field"])
+    path = tuple(int(key) if key.isdigit() else key for key in keys)
+    return Fault(_AT.sub("", message), sources.at(*path), ".".join(keys) or None)
+
+
+def _wrong_entry(values: dict[str, object], name: str) -> str:
+    """Return the entry of a mapping that does not even fit without the others."""
+    entries = values[name]
+    for key, entry in entries.items() if isinstance(entries, dict) else ():
+        try:
+            msgspec.convert(_with_tls({name: {key: entry}}), Config)
+        except msgspec.ValidationError:
+            return str(key)
+    return ""

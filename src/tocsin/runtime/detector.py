@@ -6,6 +6,7 @@ anywhere repeats work and loses nothing; alert ids are digests, so repeating cha
 
 import logging
 import time
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry
@@ -50,6 +51,11 @@ def alert_log_path(config: Config) -> Path:
     return config.folder / "alerts.jsonl"
 
 
+def quarantine_folder(config: Config) -> Path:
+    """Return the folder of what is no proper audit event."""
+    return config.folder / "quarantine"
+
+
 class Rules:
     """The rules in force, reloaded when their files change; bad files never unload good ones."""
 
@@ -77,9 +83,10 @@ class Rules:
         """Put changed rules in force; a file with a fault keeps its former rules."""
         loaded = load_rules(self._paths, self._config.sets, builtin=self._config.builtin_rules)
         self.faults = [str(fault) for fault in loaded.faults]
-        bad_files = {fault.location.path for fault in loaded.faults}
-        kept = [rule for rule in pipeline.engine.rules if rule.at.path in bad_files]
-        fresh = [rule for rule in loaded.rules if rule.at.path not in bad_files]
+        # A folder that is gone is a fault too: a mount that fails must not disarm.
+        bad = {fault.location.path for fault in loaded.faults}
+        kept = [rule for rule in pipeline.engine.rules if _lies_in(rule.at.path, bad)]
+        fresh = [rule for rule in loaded.rules if not _lies_in(rule.at.path, bad)]
         pipeline.engine.replace_rules([*fresh, *kept])
         for fault in self.faults:
             log.error("rule file keeps its former rules: %s", fault)
@@ -88,6 +95,10 @@ class Rules:
     def changed(self) -> bool:
         """Return whether a rule file changed since the last call."""
         return self._watch.changed()
+
+
+def _lies_in(path: str, places: Collection[str]) -> bool:
+    return path in places or any(str(folder) in places for folder in Path(path).parents)
 
 
 class Detector:
@@ -101,12 +112,13 @@ class Detector:
         self._pipeline = self._rules.load()
         sealer = Sealer(load_or_create_key(config.key_path))
         self._reader = SpoolReader(spool_folder(config), sealer, READER)
-        self._quarantine = Quarantine(config.folder / "quarantine", sealer)
+        self._quarantine = Quarantine(quarantine_folder(config), sealer)
         self._store = _open_store(config)
         self._log = AlertLog(
             alert_log_path(config), config.alerts.log_bytes, config.alerts.log_files
         )
         self._cursor = self._store.cursor(READER)
+        self._noted = 0
         self._problem = ""
         self._next_rule_check = self._next_prune = 0.0
 
@@ -115,10 +127,9 @@ class Detector:
         self._reader.release(self._cursor)
         link.report_regularly(self._report)
         while not link.stopping.is_set():
-            self._tend(link)
             try:
+                self._tend(link)
                 idle = not self._step()
-                self._problem = self._reader.stalled or ""
             except (StoreUnavailable, OSError) as error:
                 self._problem = f"alerts cannot be stored: {error}"
                 self._metrics.store_errors.inc()
@@ -133,9 +144,7 @@ class Detector:
     def _step(self) -> bool:
         """Evaluate one group of posts and commit; return whether there was anything to do."""
         items = self._reader.read(self._cursor, GROUP)
-        if not items:
-            self._log.catch_up(self._store)
-            return False
+        self._problem = self._reader.stalled or ""
         alerts: list[Alert] = []
         cursor = self._cursor
         for item in items:
@@ -145,6 +154,9 @@ class Detector:
                 self._problem = f"the spool cannot be read now: {error}"
                 break
             cursor = item.last if isinstance(item, Lost) else item.seq
+        if cursor == self._cursor:
+            self._log.catch_up(self._store)
+            return False
         new = self._store.record(alerts, {READER: cursor}, time.time())
         self._cursor = cursor
         self._reader.release(cursor)
@@ -154,19 +166,29 @@ class Detector:
         return True
 
     def _take(self, item: Post | Lost) -> list[Alert]:
-        """Evaluate a post; a loss, also one that shows while the post is read, is counted."""
+        """Evaluate a post; a loss, also one that shows while the post is read, is noted."""
         if isinstance(item, Lost):
-            self._lose(item)
+            self._once(item.last, lambda: self._lose(item))
             return []
         try:
             outcome = self._evaluate(item)
         except SealError:
-            self._lose(Lost(item.seq, item.seq, "damaged", received=item.meta.received))
+            lost = Lost(item.seq, item.seq, "damaged", received=item.meta.received)
+            self._once(item.seq, lambda: self._lose(lost))
             return []
+        self._once(item.seq, lambda: self._count(item, outcome))
+        return outcome.alerts
+
+    def _once(self, seq: int, note: Callable[[], None]) -> None:
+        """Note something of a post once, however often it comes while the store fails."""
+        if seq > self._noted:
+            note()
+            self._noted = seq
+
+    def _count(self, post: Post, outcome: Outcome) -> None:
+        self._set_aside(post, outcome.rejects)
         self._metrics.posts.inc()
         self._metrics.events.inc(outcome.events)
-        self._set_aside(item, outcome.rejects)
-        return outcome.alerts
 
     def _evaluate(self, post: Post) -> Outcome:
         cluster = post.meta.cluster
@@ -179,20 +201,19 @@ class Detector:
             return
         now = time.time()
         cluster = post.meta.cluster
-        self._metrics.quarantined.inc(len(rejects))
-        pairs = [(reject.reason, reject.raw) for reject in rejects]
-        self._quarantine.add(cluster, post.seq, pairs, now)
         message = f"events set aside, the last: {rejects[-1].reason}"
         self._store.health.report("quarantine", cluster, message, now)
+        pairs = [(reject.reason, reject.raw) for reject in rejects]
+        self._quarantine.add(cluster, post.seq, pairs, now)
+        self._metrics.quarantined.inc(sum(reject.count for reject in rejects))
 
     def _lose(self, lost: Lost) -> None:
-        count = lost.last - lost.first + 1
-        self._metrics.lost_posts.inc(count)
         message = (
             f"posts {lost.first} to {lost.last} are {lost.reason} in {lost.file or 'the spool'}"
         )
         log.error("lost: %s", message)
         self._store.health.report("spool", f"lost-{lost.first}", message, time.time())
+        self._metrics.lost_posts.inc(lost.last - lost.first + 1)
 
     def _tend(self, link: Link) -> None:
         """Reload rules and prune alerts when it is time."""

@@ -10,6 +10,7 @@ import time
 from prometheus_client import CollectorRegistry
 
 from tocsin.model.errors import TocsinError
+from tocsin.model.ports import StoreUnavailable
 from tocsin.notify import Sender, make_notifier
 from tocsin.runtime.child import Link
 from tocsin.runtime.config import Config
@@ -51,7 +52,7 @@ def _join_store(link: Link, config: Config) -> SqliteStore | None:
     while not link.stopping.is_set():
         try:
             return join_store(store_path(config))
-        except TocsinError:
+        except (TocsinError, StoreUnavailable):
             if time.monotonic() > deadline:
                 raise
             link.stopping.wait(POLL_SECONDS)

@@ -1,14 +1,19 @@
 """One Tocsin per data folder.
 
-The supervisor and each of its processes hold a shared lock; starting takes it exclusively
-for a moment. So a new Tocsin that starts while the processes of a killed one still finish
-waits for them, instead of failing on their port or their files.
+The supervisor locks the folder, and each of its processes inherits the lock with its first
+breath. So a new Tocsin that starts while the processes of a killed one still finish waits
+for them, instead of failing on their port or their files.
 """
 
 import fcntl
 import os
 import time
+from collections.abc import Callable
+from multiprocessing import reduction
 from pathlib import Path
+from typing import Any
+
+from typing_extensions import override
 
 from tocsin.model.errors import TocsinError
 
@@ -17,36 +22,41 @@ _POLL_SECONDS = 0.05
 _FILE_NAME = "lock"
 
 
-def start_alone(folder: Path) -> int:
-    """Wait until no Tocsin uses the data folder, then hold it; return the open lock file.
+class FolderLock:
+    """The lock on a data folder: held until every process that was given it is gone."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+
+    @override
+    def __reduce__(self) -> tuple[Callable[..., "FolderLock"], tuple[object, ...]]:
+        """Give the open file itself to a process that is being started."""
+        return _inherited, (reduction.DupFd(self._descriptor),)
+
+    def close(self) -> None:
+        """Let go, as far as this process is concerned."""
+        os.close(self._descriptor)
+
+
+def _inherited(descriptor: Any) -> FolderLock:  # noqa: ANN401 - a private class of multiprocessing
+    return FolderLock(descriptor.detach())
+
+
+def start_alone(folder: Path) -> FolderLock:
+    """Wait until no Tocsin uses the data folder, then lock it.
 
     Raises:
         TocsinError: another Tocsin goes on using it, or there is no access.
     """
     descriptor = _open(folder)
     deadline = time.monotonic() + WAIT_SECONDS
-    while not _lock(descriptor, fcntl.LOCK_EX):
+    while not _lock(descriptor):
         if time.monotonic() > deadline:
             os.close(descriptor)
             message = f"another Tocsin is running on {folder}; stop it, or name another --data"
             raise TocsinError(message)
         time.sleep(_POLL_SECONDS)
-    _lock(descriptor, fcntl.LOCK_SH)
-    return descriptor
-
-
-def join(folder: Path) -> int:
-    """Hold the data folder as one of several processes; return the open lock file.
-
-    Raises:
-        TocsinError: a new Tocsin has taken the folder over.
-    """
-    descriptor = _open(folder)
-    if not _lock(descriptor, fcntl.LOCK_SH):
-        os.close(descriptor)
-        message = f"a new Tocsin has taken over {folder}"
-        raise TocsinError(message)
-    return descriptor
+    return FolderLock(descriptor)
 
 
 def _open(folder: Path) -> int:
@@ -58,9 +68,9 @@ def _open(folder: Path) -> int:
         raise TocsinError(message) from error
 
 
-def _lock(descriptor: int, kind: int) -> bool:
+def _lock(descriptor: int) -> bool:
     try:
-        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     return True

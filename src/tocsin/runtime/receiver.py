@@ -69,15 +69,15 @@ class Receiver:
         ]
         for thread in threads:
             thread.start()
-        link.report_regularly(self._report)
         uvloop.run(self._serve(link, sockets))
         for thread in threads:
             thread.join()
         self._spool.close()
 
     async def _serve(self, link: Link, sockets: Sequence[socket.socket]) -> None:
-        server = serve_webhook(self._webhook, self._config.webhook, self._metrics, sockets)
+        server = serve_webhook(self._webhook, sockets)
         serving = asyncio.create_task(server.serve())
+        link.report_regularly(self._report)
         while not link.stopping.is_set() and not serving.done():
             self._reload_senders()
             await asyncio.sleep(POLL_SECONDS)

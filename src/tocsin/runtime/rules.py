@@ -4,8 +4,10 @@ A file's dialect is told by its content, not by its name or folder. Everything w
 the files is reported at once; rules that loaded are not held back by those that did not.
 """
 
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 import tocsin
 from tocsin.dialects.loaded import Loaded
@@ -14,7 +16,7 @@ from tocsin.dialects.yaml import read_documents
 from tocsin.model.errors import Fault, LoadError, Location
 from tocsin.normalize.fields import AUDIT
 from tocsin.rules import ir
-from tocsin.rules.lint import unknown_fields
+from tocsin.rules.lint import lint
 
 TEST_SUFFIX = ".test.yml"
 _SUFFIXES = (".yml", ".yaml")
@@ -43,7 +45,7 @@ def load_rules(paths: Iterable[Path], sets: Sets | None = None, *, builtin: bool
     loaded.skipped = sigma.skipped
     loaded.rules = _unique(sigma.rules, loaded)
     for rule in loaded.rules:
-        loaded.warnings.extend(unknown_fields(rule, AUDIT))
+        loaded.warnings.extend(lint(rule, AUDIT))
     return loaded
 
 
@@ -66,25 +68,49 @@ def named_sets(additions: Sets) -> dict[str, list[str]]:
 
 
 def rule_files(root: Path) -> Iterator[Path]:
-    """Yield the rule files of a folder in order, or the file itself."""
-    if root.is_file():
+    """Yield the rule files of a folder in order, or the file itself.
+
+    Raises:
+        OSError: a folder cannot be read.
+    """
+    if not root.is_dir():
         yield root
         return
-    for path in sorted(root.rglob("*")):
-        if path.suffix in _SUFFIXES and not path.name.endswith(TEST_SUFFIX) and path.is_file():
-            yield path
+    found: list[Path] = []
+    for folder, folders, names in os.walk(root, onerror=_raise):
+        # Hidden: what editors leave, and the versions of a mounted ConfigMap, whose files are
+        # links into them.
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        found.extend(Path(folder) / name for name in names if _is_rule_file(name))
+    yield from sorted(path for path in found if path.is_file())
+
+
+def _is_rule_file(name: str) -> bool:
+    return name.endswith(_SUFFIXES) and not name.endswith(TEST_SUFFIX) and not name.startswith(".")
+
+
+def _raise(error: OSError) -> NoReturn:
+    raise error
 
 
 def _read(root: Path, loaded: Loaded) -> Iterator[tuple[str, str]]:
-    if not root.exists():
-        loaded.faults.append(Fault("no such rule file or folder", Location(str(root))))
+    try:
+        paths = list(rule_files(root))
+    except OSError as error:
+        loaded.faults.append(_unreadable(Path(error.filename), error))
         return
-    for path in rule_files(root):
+    for path in paths:
         try:
             yield _shown(path), path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
-            reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
-            loaded.faults.append(Fault(f"cannot be read: {reason}", Location(str(path))))
+            loaded.faults.append(_unreadable(path, error))
+
+
+def _unreadable(path: Path, error: OSError | UnicodeDecodeError) -> Fault:
+    if isinstance(error, FileNotFoundError):
+        return Fault("no such rule file or folder", Location(str(path)))
+    reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
+    return Fault(f"cannot be read: {reason}", Location(str(path)))
 
 
 def _shown(path: Path) -> str:

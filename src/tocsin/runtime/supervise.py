@@ -14,17 +14,17 @@ import socket
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
-from pathlib import Path
 
 from tocsin.ingest.server import listen
-from tocsin.runtime.child import run_child
+from tocsin.runtime.child import SIGNALS, run_child
 from tocsin.runtime.config import Config
 from tocsin.runtime.detector import detect
 from tocsin.runtime.health import serve_health
 from tocsin.runtime.notifier import notify
-from tocsin.runtime.processlock import join, start_alone
+from tocsin.runtime.processlock import FolderLock, start_alone
 from tocsin.runtime.receiver import receive
 from tocsin.runtime.report import Report, decode_report
 
@@ -58,15 +58,22 @@ class Child:
     restarts: int = 0
     quick_deaths: int = 0
 
-    def start(self, folder: Path) -> None:
+    def start(self, lock: FolderLock) -> None:
         """Start the process; it holds the data folder as long as it lives."""
         self.pipe, end = _spawn.Pipe()
         self.process = _spawn.Process(
             target=_child_main,
-            args=(end, self.name, self.main, self.arguments, folder),
+            args=(end, self.name, self.main, self.arguments, lock),
             daemon=True,
         )
-        self.process.start()
+        # It inherits the mask: signals wait until it is ready for them. multiprocessing's tracker
+        # comes first, because its start takes the mask off again.
+        resource_tracker.ensure_running()
+        former = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+        try:
+            self.process.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, former)
         end.close()
         self.started = self.heard = time.monotonic()
 
@@ -118,9 +125,9 @@ def _child_main(
     name: str,
     main: Callable[..., None],
     arguments: tuple[object, ...],
-    folder: Path,
+    lock: FolderLock,
 ) -> None:
-    join(folder)
+    del lock  # Its file stays open as long as the process lives.
     run_child(pipe, lambda link: main(link, *arguments), name)
 
 
@@ -133,7 +140,6 @@ class Supervisor:
         Raises:
             TocsinError: another Tocsin uses the folder, or a port is taken.
         """
-        self._config = config
         self._lock = start_alone(config.folder)
         self._webhook = listen(config.webhook.host, config.webhook.port)
         self._health = listen(config.health.host, config.health.port)
@@ -177,7 +183,7 @@ class Supervisor:
             finally:
                 await self._finish()
                 self._webhook.close()
-                os.close(self._lock)
+                self._lock.close()
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -200,7 +206,7 @@ class Supervisor:
             if child.process is not None and not child.process.is_alive():
                 child.bury()
             if child.process is None and time.monotonic() >= child.start_at:
-                child.start(self._config.folder)
+                child.start(self._lock)
 
     async def _finish(self) -> None:
         """Ask the processes to stop, and end those that do not."""

@@ -4,7 +4,8 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-Stamp = tuple[tuple[str, int, int], ...]
+Entry = tuple[str, int, int, int]
+Stamp = tuple[Entry, ...]
 
 
 class FileWatch:
@@ -24,7 +25,7 @@ class FileWatch:
         return tuple(entry for path in self._paths for entry in _entries(path))
 
 
-def _entries(path: Path) -> Iterable[tuple[str, int, int]]:
+def _entries(path: Path) -> Iterable[Entry]:
     if path.is_dir():
         for folder, _, names in os.walk(path):
             for name in sorted(names):
@@ -33,9 +34,9 @@ def _entries(path: Path) -> Iterable[tuple[str, int, int]]:
         yield from _entry(path)
 
 
-def _entry(path: Path) -> Iterable[tuple[str, int, int]]:
+def _entry(path: Path) -> Iterable[Entry]:
     try:
         stat = path.stat()
     except OSError:
         return
-    yield str(path), stat.st_mtime_ns, stat.st_size
+    yield str(path), stat.st_ino, stat.st_mtime_ns, stat.st_size

@@ -5,6 +5,7 @@ when the test run itself is killed.
 """
 
 import contextlib
+import random
 import shutil
 import socket
 import subprocess
@@ -17,7 +18,11 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
+# Not the generator that pytest-randomly seeds: parallel runs would choose the same.
+_chance = random.SystemRandom()
+
 GRACE_SECONDS = 5.0
+PORTS = range(15_000, 30_000)
 LOG_TAIL = 2000
 
 
@@ -94,12 +99,18 @@ def wait_for(predicate: Callable[[], T | None], what: str, timeout: float = 30.0
 
 
 def free_ports(count: int) -> list[int]:
-    """Return distinct loopback ports that were free a moment ago."""
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [int(each.getsockname()[1]) for each in sockets]
+    """Return distinct loopback ports that were free a moment ago.
+
+    They lie below those that the system gives to outgoing connections, so that none of these
+    takes one before its program, or while its program is restarted.
+    """
+    found: set[int] = set()
+    while len(found) < count:
+        port = _chance.choice(PORTS)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            found.add(port)
+    return list(found)
 
 
 def _tied_to_this_process() -> list[str]:

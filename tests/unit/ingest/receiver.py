@@ -37,6 +37,8 @@ HOST = "127.0.0.1"
 TOKEN = "a-token-of-prod"
 EVENTS = b'{"kind":"EventList","apiVersion":"audit.k8s.io/v1","metadata":{},"items":[]}'
 
+SENDERS = Senders([Cluster("prod", (hashlib.sha256(TOKEN.encode()).hexdigest(),)), Cluster("test")])
+
 _SEALER = Sealer(bytes(32))
 
 
@@ -88,10 +90,10 @@ class Receiver:
         self.registry = CollectorRegistry()
         self.directory = directory
         metrics = IngestMetrics(self.registry)
-        digest = hashlib.sha256(TOKEN.encode()).hexdigest()
-        senders = Senders([Cluster("prod", (digest,)), Cluster("test")])
-        self.app = Webhook(spool, senders, settings, metrics)
-        self.server: WebhookServer = serve_webhook(self.app, settings, metrics)
+        self.app = Webhook(spool, SENDERS, settings, metrics)
+        self._seen = 0
+        self._counted: dict[tuple[str, frozenset[tuple[str, str]]], float] = {}
+        self.server: WebhookServer = serve_webhook(self.app)
         self.port: int = self.server.addresses[0][1]
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
@@ -119,16 +121,28 @@ class Receiver:
         return self.pki.client(certificate).wrap_socket(plain, server_hostname=HOST)
 
     def posts(self) -> list[Post]:
-        """Return everything that is in the spool."""
+        """Return what came into the spool since `reset`."""
         found: list[Post] = []
         reader = SpoolReader(self.directory, _SEALER, "test")
-        while items := reader.read(found[-1].seq if found else 0):
+        while items := reader.read(found[-1].seq if found else self._seen):
             found += [item for item in items if isinstance(item, Post)]
         return found
 
     def count(self, name: str, **labels: str) -> float:
-        """Return the value of a metric, 0 if it has none."""
-        return self.registry.get_sample_value(f"tocsin_ingest_{name}", labels) or 0
+        """Return by how much a metric grew since `reset`."""
+        name = f"tocsin_ingest_{name}"
+        before = self._counted.get((name, frozenset(labels.items())), 0)
+        return (self.registry.get_sample_value(name, labels) or 0) - before
+
+    def reset(self) -> None:
+        """Be as good as new for the next test."""
+        self._seen = max((post.seq for post in self.posts()), default=self._seen)
+        self.app.senders = SENDERS
+        self._counted = {
+            (sample.name, frozenset(sample.labels.items())): sample.value
+            for family in self.registry.collect()
+            for sample in family.samples
+        }
 
     def stop(self) -> None:
         """Stop as on SIGTERM, and wait."""
@@ -151,6 +165,12 @@ class FakeSpool(SpoolWriter):
         self.released = threading.Event()
         if not stalls:
             self.released.set()
+
+    @override
+    def append(self, meta: PostMeta, body: bytes) -> Future[int]:
+        upload = self.upload(meta)
+        upload.write(body)
+        return upload.commit()
 
     @override
     def upload(self, meta: PostMeta) -> Upload:

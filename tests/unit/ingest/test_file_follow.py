@@ -415,6 +415,7 @@ def test_no_line_is_lost_whatever_happens(rig: Rig, seed: int) -> None:
     rig.settle()
 
     assert set(rig.stored) == set(rig.written)
+    assert rig.gaps == 0
 
 
 def test_follow_runs_until_it_is_stopped(rig: Rig) -> None:

@@ -25,7 +25,7 @@ metas = st.builds(
     received=st.integers(-(2**63), 2**63 - 1),
 )
 bodies = st.binary(max_size=400)
-lives = st.lists(st.lists(st.tuples(metas, bodies, st.booleans()), max_size=6), max_size=4)
+lives = st.lists(st.lists(st.tuples(metas, bodies, st.booleans()), max_size=6), max_size=3)
 
 
 @pytest.fixture(autouse=True)
@@ -42,7 +42,8 @@ def put(writer: SpoolWriter, meta: PostMeta, body: bytes, *, in_pieces: bool) ->
     return pieces.commit().result()
 
 
-@settings(deadline=None, max_examples=40)
+@pytest.mark.timeout(60)
+@settings(deadline=None, max_examples=20)
 @given(lives, st.integers(1, 7))
 def test_everything_comes_back(
     posts_of_lives: list[list[tuple[PostMeta, bytes, bool]]], limit: int

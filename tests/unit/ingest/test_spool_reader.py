@@ -101,6 +101,27 @@ def test_released_cursor_is_kept(reader: SpoolReader, folder: Path) -> None:
     assert read_number(path) is None
 
 
+def test_cursor_is_durable_before_it_counts(
+    reader: SpoolReader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The new content, then the name: a power loss leaves the old cursor or the new one."""
+    steps: list[str] = []
+    sync, replace = os.fsync, Path.replace
+
+    def record_sync(descriptor: int) -> None:
+        steps.append(Path(f"/proc/self/fd/{descriptor}").resolve().name)
+        sync(descriptor)
+
+    def record_replace(path: Path, target: Path) -> Path:
+        steps.append("rename")
+        return replace(path, target)
+
+    monkeypatch.setattr(os, "fsync", record_sync)
+    monkeypatch.setattr(Path, "replace", record_replace)
+    reader.release(4)
+    assert steps == [".engine.new", "rename", "cursors"]
+
+
 def test_lag_counts_posts_not_numbers(reader: SpoolReader, folder: Path) -> None:
     files = spool_files(folder)
     files[2].path.rename(folder / f"{FILE_NUMBERS:019d}-{4:019d}.spool")

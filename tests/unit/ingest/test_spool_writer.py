@@ -228,6 +228,17 @@ def test_file_waits_for_an_upload_up_to_twice_its_size(start: Start, folder: Pat
     assert [post.length for post in read(folder)] == [3 * MIB, 9 * MIB, 3 * MIB]
 
 
+def test_file_of_an_upload_that_does_not_fit_is_left(start: Start, folder: Path) -> None:
+    writer = start(SpoolSettings(min_free_bytes=0, max_file_bytes=MIB))
+    upload = writer.upload(META)
+    upload.write(os.urandom(9 * MIB)).result()
+    with pytest.raises(SpoolUnavailable, match="changed"):
+        upload.commit().result()
+    assert writer.append(META, b"next").result() == 2
+    assert writer.stats.failed_commits == 0
+    assert [post.body() for post in read(folder)] == [b"next"]
+
+
 def test_upload_with_a_refused_piece_is_refused(start: Start, folder: Path) -> None:
     writer = start(SpoolSettings(min_free_bytes=0, max_pending_bytes=1))
     upload = writer.upload(META)
@@ -326,21 +337,19 @@ def test_failed_checkpoint_sets_the_file_aside(
 
 def test_reader_follows_while_the_writer_rotates(start: Start, folder: Path) -> None:
     writer = start()
-    done = threading.Event()
     found: list[Post | Lost] = []
 
     def follow() -> None:
         reader = SpoolReader(folder, Sealer(KEY), "reader")
         after = 0
-        while (items := reader.read(after)) or not done.is_set():
-            found.extend(items)
+        while after < 200:
+            found.extend(items := reader.read(after))
             after += len(items)
 
     reading = threading.Thread(target=follow)
     reading.start()
     for number in range(200):
         writer.append(META, b"%d" % number + os.urandom(600)).result()
-    done.set()
     reading.join()
     assert [item.seq if isinstance(item, Post) else item for item in found] == list(range(1, 201))
 

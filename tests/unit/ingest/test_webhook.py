@@ -13,10 +13,16 @@ from tocsin.ingest.senders import Senders
 LARGE = b"".join(b'{"auditID":"%064x","verb":"create"}\n' % (n * 0xFEDCBA) for n in range(50_000))
 
 
-@pytest.fixture
-def receiver(tmp_path: Path) -> Iterator[Receiver]:
-    with running(tmp_path) as receiver:
+@pytest.fixture(scope="module")
+def shared_receiver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Receiver]:
+    with running(tmp_path_factory.mktemp("receiver")) as receiver:
         yield receiver
+
+
+@pytest.fixture
+def receiver(shared_receiver: Receiver) -> Receiver:
+    shared_receiver.reset()
+    return shared_receiver
 
 
 def test_answers_200_with_nothing_in_it_once_the_post_is_in_the_spool(receiver: Receiver) -> None:
@@ -167,6 +173,7 @@ def test_no_answer_before_the_spool_has_committed(tmp_path: Path) -> None:
         (gzip.compress(LARGE), LARGE),
         (b"", b""),
     ],
+    ids=["one member", "two members", "large", "empty"],
 )
 def test_gzip_is_expanded_where_enabled(tmp_path: Path, compressed: bytes, expected: bytes) -> None:
     with running(tmp_path, gzip=True) as receiver:
@@ -177,7 +184,9 @@ def test_gzip_is_expanded_where_enabled(tmp_path: Path, compressed: bytes, expec
 
 
 @pytest.mark.parametrize(
-    "damaged", [EVENTS, gzip.compress(EVENTS)[:-5], gzip.compress(EVENTS) + b"trailing"]
+    "damaged",
+    [EVENTS, gzip.compress(EVENTS)[:-5], gzip.compress(EVENTS) + b"trailing"],
+    ids=["none", "cut", "trailing"],
 )
 def test_damaged_gzip_is_refused(tmp_path: Path, damaged: bytes) -> None:
     with running(tmp_path, gzip=True) as receiver:

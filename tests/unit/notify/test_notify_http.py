@@ -1,6 +1,7 @@
 """One request to receivers of every kind, and the words for what came of it."""
 
 import asyncio
+import contextlib
 import logging
 import re
 import socket
@@ -184,6 +185,28 @@ def test_the_judged_address_is_the_connected_one(monkeypatch: pytest.MonkeyPatch
     assert outcome.ok
     assert asked == ["soar.example"]
     assert receiver.received[0].headers["Host"].startswith("soar.example:")
+
+
+def test_an_address_that_swallows_packets_leaves_time_for_the_next(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    resolving(monkeypatch, "127.0.0.2", "127.0.0.1")
+
+    async def run() -> Outcome:
+        async with sink(answer("200 OK")) as running:
+            url = running.url.replace("127.0.0.1", "soar.example")
+            port = int(url.rpartition(":")[2])
+            with contextlib.ExitStack() as open_sockets:
+                full = open_sockets.enter_context(
+                    socket.create_server(("127.0.0.2", port), backlog=0)
+                )
+                for _ in range(4):
+                    filler = open_sockets.enter_context(socket.socket())
+                    filler.setblocking(False)  # noqa: FBT003 - the only way to say it
+                    filler.connect_ex(full.getsockname())
+                return await deliver_test(webhook(url, timeout=2), NOW)
+
+    assert asyncio.run(run()).ok
 
 
 @pytest.fixture(scope="module")

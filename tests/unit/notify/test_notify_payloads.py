@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.unit.store.samples import HOSTILE, hostile_alert, make_alert
@@ -202,6 +202,7 @@ def test_hostile_text_stays_text(text: str) -> None:
 
 
 @given(st.text())
+@settings(deadline=None)
 def test_any_text_stays_text(text: str) -> None:
     check_slack(hostile_alert(text))
     check_alertmanager(hostile_alert(text))

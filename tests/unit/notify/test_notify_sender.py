@@ -19,8 +19,9 @@ from prometheus_client import CollectorRegistry
 from tests.unit.notify.sinks import Reply, Sink, answer, in_turn, never, sink
 from tests.unit.store.samples import make_alert
 from tocsin.model.alert import Severity
+from tocsin.model.errors import TocsinError
 from tocsin.model.ports import Backlog
-from tocsin.notify import Notifier, Sender, WebhookSettings, make_notifier
+from tocsin.notify import Notifier, Sender, SlackSettings, WebhookSettings, make_notifier
 from tocsin.notify.channel import Pacing
 from tocsin.store import SqliteStore, join_store, own_store
 from tocsin.store.sqlite import database
@@ -37,7 +38,7 @@ def told(receiver: Sink) -> list[str]:
     return [msgspec.json.decode(request.body)["alert"]["id"] for request in receiver.received]
 
 
-async def until(condition: Callable[[], bool], seconds: float = 5.0) -> float:
+async def until(condition: Callable[[], bool], seconds: float = 8.0) -> float:
     start = time.monotonic()
     while not condition():
         assert time.monotonic() - start < seconds, "it did not happen"
@@ -198,3 +199,11 @@ def test_a_name_server_that_hangs_delays_no_other_channel(
         asyncio.run(run())
     finally:
         released.set()
+
+
+def test_a_missing_ca_file_stops_the_sender_with_a_plain_error(path: Path) -> None:
+    record(path, 1)
+    values = {"type": "slack", "url": "https://hooks.example/x", "ca_file": "/no/such.pem"}
+    notifier = make_notifier("chat", msgspec.convert(values, SlackSettings))
+    with join_store(path) as store, pytest.raises(TocsinError, match=r"/no/such\.pem"):
+        asyncio.run(Sender([notifier], store.outbox, CollectorRegistry()).run())

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.unit.store.samples import HOSTILE, hostile_alert, make_alert
@@ -45,6 +45,7 @@ def test_a_line_is_printable_ascii_whatever_the_text(text: str) -> None:
 
 
 @given(st.text())
+@settings(deadline=None)
 def test_a_line_says_what_the_alert_says(text: str) -> None:
     line = to_json_line(hostile_alert(text))
     assert msgspec.json.decode(line, type=Alert) == hostile_alert(text)

@@ -21,6 +21,9 @@ from tocsin.model.errors import Fault, LoadError, Location
 from tocsin.rules import ir
 from tocsin.rules.paths import PathError, split
 
+# What is nested deeper is no condition that a person wrote; Python's parser nests 200 levels.
+MAX_DEPTH = 50
+
 
 @dataclass(frozen=True, slots=True)
 class Context:
@@ -48,8 +51,9 @@ def convert(detections: SigmaDetections, context: Context) -> ir.Expr:
     for condition in detections.parsed_condition:
         try:
             terms.append(converter.tree(condition.parse(postprocess=False)))
-        except SigmaError as error:
-            converter.faults.append(Fault(str(error), context.at("condition"), "condition"))
+        except (SigmaError, RecursionError, TypeError) as error:
+            reason = str(error) if isinstance(error, SigmaError) else "not a readable condition"
+            converter.faults.append(Fault(reason, context.at("condition"), "condition"))
     if converter.faults:
         raise LoadError(converter.faults)
     return terms[0] if len(terms) == 1 else ir.AnyOf(tuple(terms))
@@ -62,15 +66,18 @@ class _Converter:
         self._selections: dict[str, ir.Expr] = {}
         self.faults: list[Fault] = []
 
-    def tree(self, node: object) -> ir.Expr:
+    def tree(self, node: object, depth: int = 0) -> ir.Expr:
         """Convert the condition: names of selections and how they are joined."""
+        if depth > MAX_DEPTH:
+            message = f"the condition is nested deeper than {MAX_DEPTH} levels"
+            raise SigmaError(message)
         match node:
             case ConditionNOT():
-                return ir.Not(self.tree(node.args[0]))
+                return ir.Not(self.tree(node.args[0], depth + 1))
             case ConditionAND():
-                return ir.AllOf(tuple(self.tree(arg) for arg in node.args))
+                return ir.AllOf(tuple(self.tree(arg, depth + 1) for arg in node.args))
             case ConditionOR():
-                return ir.AnyOf(tuple(self.tree(arg) for arg in node.args))
+                return ir.AnyOf(tuple(self.tree(arg, depth + 1) for arg in node.args))
             case ConditionIdentifier():
                 return self._selection(node.identifier)
             case ConditionSelector():
@@ -95,7 +102,11 @@ class _Converter:
             tree = self._detections[name].postprocess(self._detections)
             expr = self._leaves(tree, self._context.at(name))
             path = self._context.each.get(name)
-            self._selections[name] = expr if path is None else _per_element(expr, path)
+            bound = expr if path is None else _per_element(expr, path)
+            if path is not None and bound == expr:
+                message = f"no field of this selection is below {path!r}"
+                self.faults.append(Fault(message, self._context.at(name), "tocsin.each"))
+            self._selections[name] = bound
         return self._selections[name]
 
     def _leaves(self, node: object, at: Location) -> ir.Expr:

@@ -1,23 +1,29 @@
 """Load Sigma files: parse all, apply filters, convert; report every fault with its line."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from copy import deepcopy
+from typing import Any, TypeVar, cast
 
 from sigma.exceptions import SigmaError
 from sigma.filters import SigmaFilter
 from sigma.rule import SigmaDetection, SigmaLevel, SigmaRule
+from sigma.rule.detection import EmptySigmaDetections
 
 from tocsin.attack.catalog import catalog
 from tocsin.dialects.loaded import Loaded
 from tocsin.dialects.sigma.convert import Context, convert
-from tocsin.dialects.sigma.extension import read_extension
+from tocsin.dialects.sigma.extension import Extension, read_extension
 from tocsin.dialects.yaml import Document, read_documents
 from tocsin.model.alert import Severity, Technique
 from tocsin.model.errors import Fault, LoadError
 from tocsin.rules import ir
+from tocsin.rules.paths import PathError, split
 from tocsin.rules.template import placeholders
 
 # What our events are to Sigma; a rule is for us if its log source says nothing else.
 LOG_SOURCE = {"product": "kubernetes", "service": "audit", "category": "application"}
+
+Parsed = TypeVar("Parsed", SigmaRule, SigmaFilter)
 
 _SEVERITIES: dict[SigmaLevel, Severity] = {
     SigmaLevel.INFORMATIONAL: "info",
@@ -45,12 +51,18 @@ def load_sigma(
     for path, text in files:
         for document in _documents(path, text, loaded):
             try:
-                _parse(document, rules, filters, loaded)
+                if not _is_for_us(document):
+                    loaded.skipped += 1
+                elif _is_filter(document.value):
+                    filters.append(_filter(document, sets))
+                else:
+                    rules.append((document, _parsed(document, SigmaRule)))
             except LoadError as error:
                 loaded.faults.extend(error.faults)
     for document, rule in rules:
-        for sigma_filter in filters:
-            sigma_filter.apply_on_rule(rule)
+        if not rule.errors:
+            for sigma_filter in filters:
+                sigma_filter.apply_on_rule(rule)
         try:
             loaded.rules.append(_rule(document, rule, sets, extensions=extensions))
         except LoadError as error:
@@ -71,12 +83,12 @@ def _documents(path: str, text: str, loaded: Loaded) -> list[Document]:
         return []
 
 
-def _parse(
-    document: Document,
-    rules: list[tuple[Document, SigmaRule]],
-    filters: list[SigmaFilter],
-    loaded: Loaded,
-) -> None:
+def _is_for_us(document: Document) -> bool:
+    """Whether a document is about audit events.
+
+    Raises:
+        LoadError: the document is no rule or filter.
+    """
     value = document.value
     if not isinstance(value, dict) or not is_sigma(value):
         message = "not a Sigma rule: it has no detection, filter or correlation"
@@ -84,17 +96,30 @@ def _parse(
     if "correlation" in value:
         message = "correlation rules are not supported yet"
         raise LoadError([Fault(message, document.at("correlation"), "correlation")])
-    if not _is_ours(value.get("logsource")):
-        loaded.skipped += 1
-        return
-    if "filter" in value:
-        sigma_filter = SigmaFilter.from_dict(value, collect_errors=True)
-        _raise(document, sigma_filter.errors)
-        filters.append(sigma_filter)
-        return
-    rule = SigmaRule.from_dict(value, collect_errors=True)
-    _raise(document, rule.errors)
-    rules.append((document, rule))
+    return _is_ours(value.get("logsource"))
+
+
+def _is_filter(value: object) -> bool:
+    return isinstance(value, dict) and "filter" in value
+
+
+def _parsed(document: Document, kind: type[Parsed]) -> Parsed:
+    """Return what pySigma makes of a document, with the errors that it found."""
+    try:
+        return kind.from_dict(cast("dict[str, object]", document.value), collect_errors=True)
+    except Exception as error:  # values of wrong types make pySigma fail in its own ways
+        faults = _selection_faults(document) or [_fault(document, error)]
+        raise LoadError(faults) from error
+
+
+def _filter(document: Document, sets: Mapping[str, Sequence[str]]) -> SigmaFilter:
+    """Return a filter that works by itself, so that no rule fails because of it."""
+    sigma_filter = _parsed(document, SigmaFilter)
+    if sigma_filter.errors:
+        raise LoadError(_faults(document, sigma_filter.errors))
+    context = Context(sets, {}, lambda name: document.at("filter", name))
+    convert(deepcopy(sigma_filter.filter), context)
+    return sigma_filter
 
 
 def _is_ours(source: object) -> bool:
@@ -104,22 +129,22 @@ def _is_ours(source: object) -> bool:
     return all(
         LOG_SOURCE.get(key) == value
         for key, value in source.items()
-        if key in ("product", "service", "category")
+        if key in ("product", "service", "category") and isinstance(value, str)
     )
 
 
-def _raise(document: Document, errors: list[SigmaError]) -> None:
+def _faults(document: Document, errors: Sequence[SigmaError]) -> list[Fault]:
     """Turn pySigma's errors into faults; those of single selections get their own line."""
-    if errors:
-        raise LoadError(_selection_faults(document) or [_fault(document, e) for e in errors])
+    faults = _selection_faults(document)
+    # The last error is then the first of these.
+    rest = errors[:-1] if faults else errors
+    return faults + [_fault(document, error) for error in rest]
 
 
 def _selection_faults(document: Document) -> list[Fault]:
-    value = document.value
-    section = "detection" if isinstance(value, dict) and "detection" in value else "filter"
-    detection = value.get(section) if isinstance(value, dict) else None
+    section = "filter" if _is_filter(document.value) else "detection"
     faults = []
-    for name, definition in detection.items() if isinstance(detection, dict) else ():
+    for name, definition in _sections(document).items():
         if name in ("condition", "rules"):
             continue
         for key, part in (
@@ -127,26 +152,50 @@ def _selection_faults(document: Document) -> list[Fault]:
         ):
             try:
                 SigmaDetection.from_definition(part if key is None else {key: part})
-            except SigmaError as error:
+            except Exception as error:  # noqa: BLE001 - as in _parsed
                 where = (section, name) if key is None else (section, name, key)
-                faults.append(Fault(str(error), document.at(*where), ".".join(where)))
+                faults.append(Fault(_sentence(error), document.at(*where), ".".join(where)))
     return faults
 
 
-def _fault(document: Document, error: SigmaError) -> Fault:
+def _sections(document: Document) -> dict[str, Any]:
+    """Return what stands below `detection` or `filter`, if that is a mapping at all."""
+    value = cast("dict[str, object]", document.value)
+    found = value.get("filter" if _is_filter(value) else "detection")
+    return found if isinstance(found, dict) else {}
+
+
+def _fault(document: Document, error: Exception) -> Fault:
     name = type(error).__name__.removeprefix("Sigma").removesuffix("Error").lower()
-    return Fault(str(error), document.at(name), None)
+    return Fault(_sentence(error), document.at(name), None)
+
+
+def _sentence(error: Exception) -> str:
+    return str(error) if isinstance(error, SigmaError) else f"a value has a wrong type: {error}"
 
 
 def _rule(
     document: Document, rule: SigmaRule, sets: Mapping[str, Sequence[str]], *, extensions: bool
 ) -> ir.Rule:
-    block = rule.custom_attributes.get("tocsin")
-    if block is not None and not extensions:
-        message = "the rule uses the tocsin: extension, which is switched off"
-        raise LoadError([Fault(message, document.at("tocsin"), "tocsin")])
-    extension = read_extension(document, block, frozenset(rule.detection.detections))
-    context = Context(sets, extension.each, lambda name: document.at("detection", name))
+    faults = _faults(document, rule.errors) if rule.errors else []
+    try:
+        extension = _extension(document, rule, extensions=extensions)
+    except LoadError as error:
+        faults.extend(error.faults)
+        extension = Extension()
+    faults.extend(_path_faults(document, _list(rule.fields), "fields"))
+    message = extension.message or rule.title
+    faults.extend(_path_faults(document, placeholders(extension.message or ""), "tocsin"))
+    match: ir.Expr = ir.AnyOf(())
+    try:
+        if not isinstance(rule.detection, EmptySigmaDetections):
+            each = {name: path.replace("[]", "") for name, path in extension.each.items()}
+            context = Context(sets, each, lambda name: document.at("detection", name))
+            match = convert(rule.detection, context)
+    except LoadError as error:
+        faults.extend(error.faults)
+    if faults:
+        raise LoadError(faults)
     tags = tuple(str(tag) for tag in rule.tags)
     return ir.Rule(
         id=str(rule.id or rule.name or rule.title),
@@ -154,13 +203,39 @@ def _rule(
         dialect="sigma",
         severity=_SEVERITIES.get(rule.level, "medium") if rule.level else "medium",
         level=str(rule.level) if rule.level else "medium",
-        match=convert(rule.detection, context),
+        match=match,
         at=document.at("title"),
-        message=extension.message or rule.title,
+        message=message,
         fields=tuple(dict.fromkeys([*rule.fields, *placeholders(extension.message or "")])),
         tags=tags,
         attack=_techniques(tags),
     )
+
+
+def _extension(document: Document, rule: SigmaRule, *, extensions: bool) -> Extension:
+    block = rule.custom_attributes.get("tocsin")
+    if block is not None and not extensions:
+        message = "the rule uses the tocsin: extension, which is switched off"
+        raise LoadError([Fault(message, document.at("tocsin"), "tocsin")])
+    selections = frozenset(rule.detection.detections)
+    if isinstance(rule.detection, EmptySigmaDetections):
+        selections = frozenset(_sections(document))
+    return read_extension(document, block, selections)
+
+
+def _list(value: object) -> list[object]:
+    return value if isinstance(value, list) else []
+
+
+def _path_faults(document: Document, paths: Iterable[object], key: str) -> list[Fault]:
+    """Return what is wrong with the field paths that an alert is to show."""
+    faults = []
+    for path in paths:
+        try:
+            split(path if isinstance(path, str) else "")
+        except PathError as error:
+            faults.append(Fault(str(error), document.at(key), key))
+    return faults
 
 
 def _techniques(tags: Iterable[str]) -> tuple[Technique, ...]:

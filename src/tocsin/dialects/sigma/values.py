@@ -29,7 +29,9 @@ from sigma.types import (
 )
 
 from tocsin.rules import ir
+from tocsin.rules.paths import split
 from tocsin.rules.regex import PatternError, escape, searcher
+from tocsin.rules.template import shorten
 
 Sets = Mapping[str, Sequence[str]]
 
@@ -67,6 +69,10 @@ def operators(value: SigmaType, sets: Sets) -> list[ir.Operator]:
         case SigmaExpansion():
             return [op for one in value.values for op in operators(one, sets)]
         case SigmaRegularExpression():
+            regexp: object = value.regexp
+            if not isinstance(regexp, SigmaString):
+                message = "a regular expression must be text"
+                raise ValueFaultError(message)
             return [_regex(one) for one in value.replace_placeholders(_lookup(sets))]
         case SigmaString():
             return [_string(one, value) for one in _expand(value, sets)]
@@ -75,13 +81,23 @@ def operators(value: SigmaType, sets: Sets) -> list[ir.Operator]:
 
 
 def keyword(value: SigmaType, sets: Sets) -> list[ir.Operator]:
-    """Return the operators of a keyword: text without wildcards is looked for within values."""
-    return [
-        ir.TextIs("contains", op.texts, op.fold)
-        if isinstance(op, ir.TextIs) and op.how == "equals"
-        else op
-        for op in operators(value, sets)
-    ]
+    """Return the operators of a keyword: text without wildcards is looked for within values.
+
+    Raises:
+        ValueFaultError: the value cannot be expressed, or says something about a field.
+    """
+    return [_keyword(op) for op in operators(value, sets)]
+
+
+def _keyword(op: ir.Operator) -> ir.Operator:
+    match op:
+        case ir.TextIs("equals", texts, fold):
+            return ir.TextIs("contains", texts, fold)
+        case ir.Present(wanted=False) | ir.SameAs():
+            message = "null and fieldref need a field"
+            raise ValueFaultError(message)
+        case _:
+            return op
 
 
 def _scalar(value: SigmaType) -> ir.Operator:
@@ -96,6 +112,9 @@ def _compare(value: SigmaCompareExpression) -> ir.Operator:
     if value.op not in _ORDERS:
         message = f"comparison {value.op.name} is not supported"
         raise ValueFaultError(message)
+    if isinstance(value.number, SigmaTimestampPart):
+        message = "a part of a time can be compared for equality only"
+        raise ValueFaultError(message)
     return ir.Compare(_ORDERS[value.op], value.number.number)
 
 
@@ -105,7 +124,8 @@ def _same_as(value: SigmaFieldReference) -> ir.Operator:
         how = "contains" if value.ends_with else "startswith"
     elif value.ends_with:
         how = "endswith"
-    return ir.SameAs(value.field, how)
+    split(value.field)
+    return ir.SameAs(value.field.replace("[]", ""), how)
 
 
 # In this order: a part of a time is a number too.
@@ -167,15 +187,18 @@ def _wildcards(parts: list[str | SpecialChars | Placeholder], *, fold: bool) -> 
         escape(part) if isinstance(part, str) else patterns[part]  # type: ignore[index]
         for part in parts
     )
-    return ir.Pattern(rf"(?{'i' if fold else ''}s)\A{pattern}\z")
+    return _checked(rf"(?{'i' if fold else ''}s)\A{pattern}\z")
 
 
 def _regex(value: SigmaRegularExpression) -> ir.Operator:
     flags = "".join(sorted(value.sigma_to_re_flag[flag] for flag in value.flags))
-    pattern = f"(?{flags}){value.to_plain()}" if flags else value.to_plain()
+    return _checked(f"(?{flags}){value.to_plain()}" if flags else value.to_plain())
+
+
+def _checked(pattern: str) -> ir.Pattern:
     try:
         searcher(pattern)
     except PatternError as error:
-        message = f"regular expression {pattern!r} is refused: {error}"
+        message = f"pattern {shorten(pattern)!r} is refused: {error}"
         raise ValueFaultError(message) from error
     return ir.Pattern(pattern)

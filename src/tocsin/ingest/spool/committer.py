@@ -140,7 +140,9 @@ class Committer:
 
     def _leave(self, segment: Segment) -> None:
         self._segment = None
-        self._first, self._previous = segment.next, segment.acked
+        # Never the same name twice, also when the file has pieces of uploads but no post.
+        self._first = max(segment.next, segment.first + 1)
+        self._previous = segment.acked
         segment.close()
 
     def _set_aside(self, reason: str) -> None:

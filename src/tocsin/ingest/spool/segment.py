@@ -82,22 +82,23 @@ class Segment:
         seq = self.next
         sealed = self._sealer.seal(body, post_context(seq, meta, parts, length))
         origin = (meta.received, meta.cluster, meta.node, meta.peer, meta.source)
-        self._insert(INSERT_POST, (seq, *origin, parts, length, sealed))
+        self._insert(INSERT_POST, seq, *origin, parts, length, sealed=sealed)
         self.next += 1
         return seq
 
     def add_part(self, body: bytes) -> int:
         """Insert a piece of an upload and return its id in this file."""
         part = self._parts + 1
-        self._insert(INSERT_PART, (part, self._sealer.seal(body, part_context(self.first, part))))
+        sealed = self._sealer.seal(body, part_context(self.first, part))
+        self._insert(INSERT_PART, part, sealed=sealed)
         self._parts = part
         return part
 
-    def _insert(self, statement: str, values: tuple[object, ...]) -> None:
+    def _insert(self, statement: str, *values: object, sealed: bytes) -> None:
         if not self._db.in_transaction:
             self._db.execute("BEGIN IMMEDIATE")
-        self._db.execute(statement, values)
-        stored = len(values[-1]) + _ROW_BYTES if isinstance(values[-1], bytes) else _ROW_BYTES
+        self._db.execute(statement, (*values, sealed))
+        stored = len(sealed) + _ROW_BYTES
         self.size += stored
         self.unchecked += stored
 
@@ -113,7 +114,7 @@ class Segment:
 
         What stands in the log is what damage to it can lose; worse, its first frames would
         hide newer pages of the database once later ones are damaged. Under load the next
-        commit overwrites it, which is twice as fast; before a pause it must be truncated.
+        commit overwrites it, which is a fifth faster; before a pause it must be truncated.
         """
         mode = "TRUNCATE" if truncate else "PASSIVE"
         self._db.execute(f"PRAGMA wal_checkpoint({mode})").fetchone()

@@ -51,7 +51,8 @@ class Upload:
 
     Not more than 8 MiB are held here: wait for each future of `write` before the next call.
     Pieces are bound to the file that took the first one. If that file is set aside or full
-    before `commit`, the upload fails and the sender repeats it.
+    before `commit`, the upload fails and the sender repeats it; one that is stored in more
+    than twice `max_file_bytes` can never succeed.
     """
 
     def __init__(self, meta: PostMeta, submit: Submit) -> None:

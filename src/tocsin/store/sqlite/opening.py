@@ -44,6 +44,7 @@ def join_store(path: Path) -> SqliteStore:
 
     Raises:
         TocsinError: there is no store, or it is not of this version.
+        StoreUnavailable: it cannot be read at this moment.
     """
     return _open_as_found(path, read_only=False)
 
@@ -53,6 +54,7 @@ def read_store(path: Path) -> SqliteStore:
 
     Raises:
         TocsinError: there is no store, or it is not of this version.
+        StoreUnavailable: it cannot be read at this moment.
     """
     return _open_as_found(path, read_only=True)
 

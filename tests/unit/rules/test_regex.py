@@ -1,0 +1,37 @@
+"""Regular expressions over event text: RE2 or nothing."""
+
+import time
+
+import pytest
+
+from tocsin.rules.regex import PatternError, escape, replacer, searcher
+
+
+@pytest.mark.parametrize("pattern", ["(?=a)", "(?!a)", r"(a)\1", "(", "[", "a{2000}", "(?<=a)b"])
+def test_what_is_not_linear_is_refused(pattern: str) -> None:
+    with pytest.raises(PatternError) as refused:
+        searcher(pattern)
+    assert str(refused.value)
+    assert not str(refused.value).startswith("b'")
+
+
+def test_pattern_of_endless_size_is_refused() -> None:
+    with pytest.raises(PatternError, match="too large"):
+        searcher("((a{100}){100}){100}")
+
+
+def test_worst_case_of_backtracking_takes_no_time() -> None:
+    started = time.process_time()
+    assert searcher("(a+)+$")("a" * 1_000_000 + "b") is None
+    assert time.process_time() - started < 2
+
+
+@pytest.mark.parametrize("text", ["a.b*c", "\x00", "\n", "ä(", "\\", "]"])
+def test_escaped_text_matches_itself(text: str) -> None:
+    search = searcher(rf"\A{escape(text)}\z")
+    assert search(text) is not None
+    assert search(text + "x") is None
+
+
+def test_every_match_is_replaced() -> None:
+    assert replacer("b(.)", r"<\1>")("abcbd") == "a<c><d>"
