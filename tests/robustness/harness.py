@@ -5,6 +5,7 @@ A test starts it, sends events, kills or stops any of its processes, and reads w
 
 import contextlib
 import http.client
+import http.server
 import os
 import random
 import re
@@ -14,15 +15,18 @@ import socket
 import ssl
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Self
 
 import msgspec
 import psutil
+from typing_extensions import override
 
 from tocsin.connect.connection import Connection, Sources
 from tocsin.connect.kubeconfig import Credential
@@ -306,6 +310,43 @@ class Sender:
     def close(self) -> None:
         """Close the connection; the next post opens another."""
         self._connection.close()
+
+
+class Sink:
+    """A receiver of notifications, which notes the alerts that it is told about."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    @property
+    def channel(self) -> dict[str, object]:
+        """The configuration of the channel that leads here."""
+        url = f"http://{HOST}:{self._server.server_port}/"
+        return {"type": "webhook", "url": url, "secret": "s" * 16, "min_severity": "high"}
+
+    def __enter__(self) -> Self:
+        told = self.told
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                told.append(msgspec.json.decode(body)["alert"]["id"])
+                self.send_response(HTTPStatus.OK)
+                self.end_headers()
+
+            @override
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self._server = http.server.ThreadingHTTPServer((HOST, 0), Handler)
+        self._thread = threading.Thread(target=self._server.serve_forever)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
 
 
 def environment(cache: Path) -> dict[str, str]:

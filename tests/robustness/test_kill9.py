@@ -1,6 +1,6 @@
 """Bar R1: whatever process is killed at whatever moment, nothing acknowledged is lost.
 
-Short form: 20 kills. `TOCSIN_LONG=1`: 300.
+Every alert is stored once, and told at least once. Short form: 20 kills. `TOCSIN_LONG=1`: 300.
 """
 
 import os
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.robustness.harness import Tocsin, running
+from tests.robustness.harness import Sink, Tocsin, running
 from tests.robustness.traffic import History, Oracle, check, load
 
 LONG = bool(os.environ.get("TOCSIN_LONG"))
@@ -25,20 +25,30 @@ def test_r1_kill9_acked(tmp_path: Path) -> None:
     print(f"TOCSIN_SEED={seed}")
     chance = random.Random(seed)
     history, restarts = History(), list[float]()
-    with running(tmp_path / "tocsin") as tocsin:
-        with load(tocsin, history, seed):
+    with Sink() as sink, running(tmp_path / "tocsin", {"notify": {"sink": sink.channel}}) as tocsin:
+        with load(tocsin, history, seed, pause=0.2):
             for _ in range(ROUNDS):
                 time.sleep(chance.uniform(0.05, 0.5))
                 restarts.append(kill_one(tocsin, chance))
             tocsin.wait_ready()
         tocsin.drain()
+        tocsin.wait_for(lambda: not pending(tocsin), "notifications wait", 120)
         assert tocsin.stop()[0] == 0
         alerts = check(tocsin, history, Oracle(tocsin.rules))
         # What ended by itself could not start.
         assert set(tocsin.exits()) <= {-signal.SIGKILL}
+    important = {alert.id for alert in alerts.values() if alert.rule.severity == "high"}
+    assert important <= set(sink.told), "nobody was told of an alert"
     restarts = sorted(seconds for seconds in restarts if seconds)
     print(f"{len(history.acked)} of {len(history.sent)} batches acknowledged, {len(alerts)} alerts")
+    print(f"{len(set(sink.told))} notifications, {len(sink.told) - len(set(sink.told))} repeated")
     print(f"ready again after {restarts[len(restarts) // 2]:.1f} s, at most {restarts[-1]:.1f} s")
+
+
+def pending(tocsin: Tocsin) -> int:
+    """Return how many notifications wait to be sent."""
+    with tocsin.store() as store:
+        return sum(backlog.pending for backlog in store.outbox.backlog().values())
 
 
 def kill_one(tocsin: Tocsin, chance: random.Random) -> float:

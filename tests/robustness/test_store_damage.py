@@ -1,5 +1,6 @@
 """Bar R4: a damaged store is set aside, said out loud, and built again from the spool."""
 
+import os
 import random
 from collections.abc import Callable
 from pathlib import Path
@@ -27,6 +28,8 @@ def random_pages(database: Path, chance: random.Random) -> None:
 
 
 def first_page(database: Path, chance: random.Random) -> None:
+    # The alert log is written again from the store that is built again.
+    database.with_name("alerts.jsonl").unlink()
     with database.open("r+b") as file:
         file.write(chance.randbytes(PAGE))
 
@@ -64,17 +67,20 @@ def without_wal(database: Path, chance: random.Random) -> None:
 
 Damage = Callable[[Path, random.Random], None]
 
-STOPPED: tuple[Damage, ...] = (random_pages, first_page, cut_in_half, emptied, removed)
+STOPPED: tuple[Damage, ...] = (random_pages, first_page)
 KILLED: tuple[Damage, ...] = (noise_in_wal, pages_and_wal, without_wal)
+if os.environ.get("TOCSIN_LONG"):
+    STOPPED = (*STOPPED * 5, cut_in_half, emptied, removed)
+    KILLED *= 5
 
 
 @pytest.mark.robustness
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(1200)
 def test_r4_a_damaged_store_is_built_again(tmp_path: Path) -> None:
     chance, history, traffic = random.Random(4), History(), Traffic("r4", 4)
     with running(tmp_path / "tocsin") as tocsin:
         for damage in (*STOPPED, *KILLED):
-            for _ in range(30):
+            for _ in range(20):
                 body = traffic.batch()
                 history.answer(history.send(body), tocsin.post(body))
             tocsin.drain()
@@ -106,20 +112,3 @@ def kill_all(tocsin: Tocsin) -> None:
     for process in reversed(processes):
         tocsin.kill(process)
     psutil.wait_procs(processes, 10)
-
-
-@pytest.mark.robustness
-@pytest.mark.timeout(120)
-def test_r4_all_alerts_survive_the_loss_of_store_and_log(tmp_path: Path) -> None:
-    history, traffic = History(), Traffic("both", 4)
-    with running(tmp_path / "tocsin") as tocsin:
-        for _ in range(10):
-            body = traffic.batch()
-            history.answer(history.send(body), tocsin.post(body))
-        tocsin.drain()
-        tocsin.stop()
-        (tocsin.data / "alerts.jsonl").unlink()
-        first_page(tocsin.data / "tocsin.db", random.Random(1))
-        tocsin.start()
-        tocsin.drain()
-        check(tocsin, history, Oracle(tocsin.rules))

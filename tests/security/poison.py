@@ -115,11 +115,11 @@ def privileged_pod() -> dict[str, object]:
 def escaped(value: object) -> str:
     """Return JSON with every character of every text as a Unicode escape."""
     if isinstance(value, dict):
-        return "{%s}" % ",".join(f"{escaped(key)}:{escaped(each)}" for key, each in value.items())
+        return "{" + ",".join(f"{escaped(k)}:{escaped(each)}" for k, each in value.items()) + "}"
     if isinstance(value, list):
         return f"[{','.join(map(escaped, value))}]"
     if isinstance(value, str):
-        return '"%s"' % "".join(f"\\u{ord(character):04x}" for character in value)
+        return '"' + "".join(f"\\u{ord(character):04x}" for character in value) + '"'
     return json.dumps(value)
 
 

@@ -18,12 +18,12 @@ Json = dict[str, "Json"]
 
 def privileged_pod() -> Json:
     """Return the recorded creation of a privileged pod."""
-    [event, *_] = [
-        event
+    event: Json = next(
+        copy.deepcopy(event)  # type: ignore[arg-type]
         for event in captured_events()
         if event["verb"] == "create" and b'"privileged":true' in msgspec.json.encode(event)
-    ]
-    return copy.deepcopy(event)  # type: ignore[return-value]
+    )
+    return event
 
 
 def encoded(event: object) -> bytes:

@@ -102,8 +102,8 @@ GOLDEN_BODIES: dict[str, tuple[int, str]] = {
     "no items": (0, "missing required field"),
     "items is no list": (0, "missing required field"),
     "empty list": (0, FINE),
-    "another kind": (1, "kind 'PodList' of 'audit.k8s.io/v1' is not an EventList"),
-    "another group": (1, "of 'evil.example.org/v1' is not an EventList"),
+    "another kind": (1, "are not those of an EventList"),
+    "another group": (1, "are not those of an EventList"),
     "array with trash": (1, "trailing characters"),
     "array without comma": (0, "trailing characters"),
 }
@@ -145,8 +145,9 @@ def test_s2_nothing_takes_long_or_escapes(name: str, body: bytes) -> None:
     pipeline.process(event_list([encoded(item())]), "prod")
     started = time.process_time()
     pipeline.process(body, "prod")
-    # 50 ms for what an attacker gets cheaply; the machines that run this are shared.
-    assert time.process_time() - started < 0.05 + len(body) / 1_000_000
+    # 50 ms for what an attacker gets cheaply, more when coverage counts every line.
+    limit = 0.05 + len(body) / 1_000_000
+    assert time.process_time() - started < limit * (20 if sys.gettrace() else 1)
 
 
 @pytest.mark.parametrize(("name", "body"), list(variants()), ids=str_only)

@@ -1,7 +1,7 @@
 """Audit events and rules for tests, small and whole."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from tocsin.detect.build import Redaction
 from tocsin.detect.engine import Engine
@@ -87,7 +87,3 @@ def alerts_of(engine: Engine, *items: dict[str, object], cluster: str = "prod") 
     batch = decode(event_list(map(encoded, items)))
     assert not batch.rejects
     return engine.evaluate(batch.events, batch.raw, cluster)
-
-
-def hits(engine: Engine, events: Sequence[AuditEvent]) -> list[list[int]]:
-    return [list(engine.match(one)) for one in events]

@@ -38,7 +38,7 @@ app.command()(bench)
 def main() -> None:
     """Run the command line; what a user can put right is one sentence and exit code 2."""
     try:
-        app()
+        app(prog_name="tocsin")
     except (TocsinError, StoreUnavailable) as error:
         print(f"tocsin: {error}", file=sys.stderr)
         sys.exit(2)

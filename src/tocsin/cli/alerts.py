@@ -19,6 +19,7 @@ from tocsin.runtime.detector import store_path
 from tocsin.store.sqlite import SqliteStore, read_store
 
 FOLLOW_SECONDS = 0.5
+PIPED_WIDTH = 250
 
 STYLES = {
     "info": "dim",
@@ -114,7 +115,11 @@ def _show(found: list[StoredAlert], *, as_json: bool) -> None:
             sys.stdout.buffer.write(to_json_line(stored.alert))
         sys.stdout.buffer.flush()
     elif found:
-        Console(highlight=False).print(table([stored.alert for stored in found]))
+        console = Console(highlight=False)
+        # Not on a terminal nobody reads columns, but tools read lines.
+        if not console.is_terminal:
+            console.width = PIPED_WIDTH
+        console.print(table([stored.alert for stored in found]))
 
 
 def table(found: list[Alert]) -> Table:

@@ -39,7 +39,7 @@ def demo(
     *,
     policy: Annotated[
         str, typer.Option(metavar="|".join(NAMES), help="Audit policy of the recording.")
-    ] = NAMES[0],
+    ] = "full-policy",
     speed: Annotated[
         float, typer.Option(min=0.1, help="Batches per second that are replayed.")
     ] = 20.0,
@@ -53,7 +53,7 @@ def demo(
     The recording is of a real API server: ordinary work, then the eight Kubernetes techniques
     of Stratus Red Team. On a terminal Tocsin keeps running afterwards, until Ctrl-C.
 
-    Example: tocsin demo --policy full-policy
+    Example: tocsin demo --policy seed-policy
     """
     if policy not in NAMES:
         message = f"there is no recording {policy!r}; there are: {', '.join(NAMES)}"
@@ -136,7 +136,7 @@ class _Demo:
             self._seen = stored.seq
             self._counts[stored.alert.rule.severity] += 1
             if stored.alert.rule.severity != "info":
-                _console.print(_line(stored.alert))
+                _console.print(_line(stored.alert), soft_wrap=True)
         return len(found)
 
     def _summary(self) -> None:

@@ -13,11 +13,12 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
+from tocsin.cli.options import ConfigOption, read_config
 from tocsin.ingest.file import STDIN, Chunk, read_files
 from tocsin.model.alert import SEVERITIES, Alert, to_json_line
 from tocsin.model.errors import LoadError, TocsinError
 from tocsin.runtime.pipeline import Outcome, Pipeline, fold_stages
-from tocsin.runtime.rules import load_rules
+from tocsin.runtime.rules import rules_in_force
 
 # A request's stages may lie apart in a file; alerts wait here for them before they are printed.
 MAX_HELD = 10_000
@@ -27,7 +28,7 @@ MAX_SHOWN_REJECTS = 10
 _OPENINGS = (b"{", b"[")
 
 
-def detect(
+def detect(  # noqa: PLR0913 - every option of the command is a parameter
     files: Annotated[
         list[str], typer.Argument(help="Files of audit events (plain, .gz, .zst), or - for stdin.")
     ],
@@ -40,6 +41,7 @@ def detect(
         bool, typer.Option("--builtin/--no-builtin", help="Use the rules that ship with Tocsin.")
     ] = True,
     cluster: Annotated[str, typer.Option(help="Name of the cluster, shown on alerts.")] = "default",
+    config: ConfigOption = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No summary, no progress.")] = False,
     output_format: Annotated[
         str, typer.Option("--format", help="Format of the alerts: tocsin (JSON lines).")
@@ -52,7 +54,7 @@ def detect(
     if output_format != "tocsin":
         message = f"format {output_format!r} is not supported; there is: tocsin"
         raise TocsinError(message)
-    loaded = load_rules(rules or [], builtin=builtin)
+    loaded = rules_in_force(read_config(config), rules or [], builtin=builtin)
     if loaded.faults:
         raise LoadError(loaded.faults)
     for path in files:
@@ -150,7 +152,7 @@ class _Summary:
     def show(self, console: Console) -> None:
         alerts = sum(self.severities.values())
         by_severity = ", ".join(
-            f"{self.severities[severity]} {severity}"
+            f"{self.severities[severity]:,} {severity}"
             for severity in reversed(SEVERITIES)
             if self.severities[severity]
         )

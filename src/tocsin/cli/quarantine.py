@@ -1,5 +1,6 @@
 """`tocsin quarantine`: look at what was set aside because it is no proper audit event."""
 
+import json
 import sys
 from typing import Annotated
 
@@ -39,7 +40,7 @@ def list_records(
         for number, record in records:
             line = {"number": number} | msgspec.to_builtins(record)
             del line["sealed"]
-            print(msgspec.json.encode(line).decode())
+            print(json.dumps(line))
         return
     table = Table(box=None, pad_edge=False, header_style="dim")
     for column in ("number", "time", "cluster", "bytes", "reason"):

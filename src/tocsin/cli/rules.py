@@ -8,11 +8,12 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from tocsin.cli.options import ConfigOption, read_config
 from tocsin.dialects.loaded import Loaded
 from tocsin.model.alert import SEVERITIES, Severity
 from tocsin.model.errors import TocsinError
 from tocsin.rules.ir import Rule
-from tocsin.runtime.rules import content_folder, load_rules
+from tocsin.runtime.rules import content_folder, load_rules, rules_in_force
 from tocsin.runtime.ruletest import run_tests
 
 rules_app = typer.Typer(
@@ -29,16 +30,17 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print data instead of text
 def list_rules(
     paths: Paths = None,
     *,
+    config: ConfigOption = None,
     severity: Annotated[
         Severity, typer.Option(help="Leave out rules of a lower severity.")
     ] = "info",
     as_json: AsJson = False,
 ) -> None:
-    """List the rules that ship with Tocsin, and those in PATH besides.
+    """List the rules that are in force, and those in PATH besides.
 
     Example: tocsin rules list --severity high
     """
-    loaded = load_rules(paths or [])
+    loaded = rules_in_force(read_config(config), paths or [])
     for fault in loaded.faults:
         typer.echo(str(fault), err=True)
     least = SEVERITIES.index(severity)
@@ -54,12 +56,14 @@ def list_rules(
 def show(
     rule_id: Annotated[str, typer.Argument(metavar="ID", help="Id of the rule, or its start.")],
     paths: Paths = None,
+    *,
+    config: ConfigOption = None,
 ) -> None:
     """Show one rule: what it is for, and the text of its file.
 
     Example: tocsin rules show 9a3c
     """
-    loaded = load_rules(paths or [])
+    loaded = rules_in_force(read_config(config), paths or [])
     found = [rule for rule in loaded.rules if rule.id.startswith(rule_id)]
     if len(found) != 1:
         problem = "several rules have" if found else "no rule has"
@@ -71,14 +75,15 @@ def show(
 
 
 @rules_app.command()
-def lint(paths: Paths = None) -> None:
-    """Check that rules can be loaded and can match; without PATH, those that ship with Tocsin.
+def lint(paths: Paths = None, *, config: ConfigOption = None) -> None:
+    """Check that rules can be loaded and can match; without PATH, those that are in force.
 
     Exit code 1 if a rule is faulty; warnings do not count.
 
     Example: tocsin rules lint my-rules/
     """
-    loaded = load_rules(paths, builtin=False) if paths else load_rules([])
+    settings = read_config(config)
+    loaded = load_rules(paths, settings.sets, builtin=False) if paths else rules_in_force(settings)
     for fault in loaded.faults:
         typer.echo(str(fault))
     for warning in loaded.warnings:
@@ -89,14 +94,15 @@ def lint(paths: Paths = None) -> None:
 
 
 @rules_app.command("test")
-def run_rule_tests(paths: Paths = None) -> None:
+def run_rule_tests(paths: Paths = None, *, config: ConfigOption = None) -> None:
     """Run the tests beside rule files; without PATH, those that ship with Tocsin.
 
     The tests of rule.yml stand in rule.test.yml. Exit code 1 if a test fails.
 
     Example: tocsin rules test my-rules/
     """
-    report = run_tests(paths or [content_folder() / "sigma"])
+    sets = read_config(config).sets
+    report = run_tests(paths or [content_folder() / "sigma"], sets)
     for fault in (*report.faults, *report.failures):
         typer.echo(str(fault))
     untested = f", {len(report.untested)} rule files without tests" if report.untested else ""

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import signal
-from pathlib import Path
 from typing import Annotated
 
 import msgspec
@@ -13,10 +12,12 @@ from rich.console import Console
 from tocsin.cli.options import ConfigOption, DataOption, read_config
 from tocsin.connect.clusters import load_clusters
 from tocsin.connect.pki import ensure_server_certificate
+from tocsin.ingest.seal import load_or_create_key
+from tocsin.ingest.tls import ServerTls
 from tocsin.model.errors import LoadError
 from tocsin.runtime.config import Config
 from tocsin.runtime.logs import configure_logs
-from tocsin.runtime.rules import load_rules
+from tocsin.runtime.rules import rules_in_force
 from tocsin.runtime.supervise import Supervisor
 
 
@@ -57,7 +58,9 @@ def check(config: Config) -> None:
         TocsinError: with what is wrong, before any process is started.
     """
     ensure_server_certificate(config.folder / "pki")
-    loaded = load_rules(map(Path, config.rules), config.sets, builtin=config.builtin_rules)
+    ServerTls(config.webhook.tls)
+    load_or_create_key(config.key_path)
+    loaded = rules_in_force(config)
     if loaded.faults:
         raise LoadError(loaded.faults)
 

@@ -13,7 +13,7 @@ from tocsin.connect.connection import UNNAMED_NODE, Connection, Sources
 from tocsin.connect.guide import steps
 from tocsin.connect.kubeconfig import Credential
 from tocsin.connect.names import check_cluster_name, check_node_name, parse_endpoint
-from tocsin.connect.pki import NO_FORMER, Issued
+from tocsin.connect.pki import Issued
 from tocsin.connect.prepare import Prepared, prepare, write
 from tocsin.model.errors import TocsinError
 
@@ -52,6 +52,9 @@ def setup(  # noqa: PLR0913 - every option of the command is a parameter
     remote_dir: Annotated[
         str, typer.Option(metavar="DIR", help="Where the files will lie on each node.")
     ] = NodePaths().config_dir,
+    log_dir: Annotated[
+        str, typer.Option(metavar="DIR", help="Where the audit log will lie on each node.")
+    ] = NodePaths().log_dir,
     manifest: Annotated[
         Path | None,
         typer.Option(
@@ -80,7 +83,7 @@ def setup(  # noqa: PLR0913 - every option of the command is a parameter
         endpoint=parse_endpoint(advertise),
         named_nodes=tuple(dict.fromkeys(check_node_name(name) for name in node or ())),
         credential=credential,
-        paths=NodePaths(config_dir=remote_dir),
+        paths=NodePaths(config_dir=remote_dir, log_dir=log_dir),
         log_backend=log_file,
     )
     sources = Sources(
@@ -128,11 +131,6 @@ def _notes(prepared: Prepared) -> list[str]:
         notes.append(
             f"Without --node every API server is called {UNNAMED_NODE!r}; with several, name "
             "each to tell them apart."
-        )
-    if prepared.server.reason not in (None, NO_FORMER):
-        notes.append(
-            f"Tocsin's own certificate is new ({prepared.server.reason}): restart `tocsin serve` "
-            "if it is running."
         )
     return notes
 

@@ -67,6 +67,7 @@ def _command_line(connection: Connection, sources: Sources) -> str:
     words += ["--policy", policy, "--credential", connection.credential]
     words += ["--data", str(sources.data.resolve()), "--out", str(sources.out.resolve())]
     words += ["--remote-dir", connection.paths.config_dir]
+    words += ["--log-dir", connection.paths.log_dir]
     if not connection.log_backend:
         words.append("--no-log-file")
     return shlex.join(words)
@@ -102,11 +103,13 @@ def _introduction(connection: Connection, sources: Sources) -> str:
 
 def _start(connection: Connection, sources: Sources) -> str:
     return _text(
-        _commands("tocsin serve"),
-        f"Use the data folder {sources.data.resolve()}. The webhook has to listen on port "
-        f"{connection.endpoint.port} at an address that the control-plane nodes reach; by "
-        "default it listens on 127.0.0.1 only. If Tocsin is running already, restart it: it "
-        "reads its own certificate and the list of clusters at start.",
+        _commands(
+            f"tocsin serve --data {sources.data.resolve()} --host 0.0.0.0 "
+            f"--port {connection.endpoint.port}"
+        ),
+        "By default the webhook listens on 127.0.0.1 only; give an address that the "
+        "control-plane nodes reach, or 0.0.0.0 for all. A Tocsin that is running already needs "
+        "no restart: it notices new clusters and certificates by itself.",
     )
 
 
@@ -140,9 +143,9 @@ def _try_out(connection: Connection) -> str:
             "  --write-out '%{http_code}\\n' \\",
             f"  {connection.url(connection.nodes[0])}",
         ),
-        "401 or 403: Tocsin does not know this credential, restart it. A certificate problem: "
-        "the name in the URL is not in Tocsin's certificate, restart it. No connection: a "
-        "firewall, or Tocsin listens on 127.0.0.1 only.",
+        "401 or 403: Tocsin does not know this credential, it runs on another data folder. A "
+        "certificate problem: the name in the URL is not in Tocsin's certificate, run setup "
+        "with that name. No connection: a firewall, or Tocsin listens on 127.0.0.1 only.",
     )
 
 
@@ -199,7 +202,7 @@ def _renew(connection: Connection, sources: Sources) -> str:
             "and copy it to every node as in step 2; the API servers read it again by themselves:",
             command,
             f"The old one stays good until you take its SHA-256 out of {clusters_file}: the first "
-            "in the list of this cluster. Restart Tocsin then.",
+            "in the list of this cluster.",
         )
     return _text(
         "The certificate is good for a year. In its last 30 days this makes a new one; copy "

@@ -137,6 +137,7 @@ class Authority:
         """
         subject = _subject(check_cluster_name(cluster), CLIENT_ORGANIZATION)
         folder = self.folder / "clusters" / cluster
+        make_private_folder(folder.parent)
         make_private_folder(folder)
         path = folder / "client.crt"
         with locked(self.folder):

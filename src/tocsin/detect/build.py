@@ -13,6 +13,8 @@ from tocsin.rules.operators import texts_of
 from tocsin.rules.schema import Schema
 from tocsin.rules.template import fill, shorten
 
+# As Kubernetes writes times: 2026-11-23T10:45:16.123456Z.
+_TIME_LENGTH = 27
 _CREDENTIAL_ID = "authentication.kubernetes.io/credential-id"
 # A URI or user agent is text of any length; what is cut off is still in the event.
 _MAX_TEXT = 4096
@@ -160,8 +162,11 @@ def reference(rule: Rule) -> RuleRef:
 
 def utc(text: str | None) -> str:
     """Return an event's time as RFC 3339 in UTC with six digits; the epoch if it has none."""
+    text = text or ""
     try:
-        moment = datetime.fromisoformat(text or "")
+        moment = datetime.fromisoformat(text)
+        if len(text) == _TIME_LENGTH and text[4] + text[7] + text[10] + text[26] == "--TZ":
+            return text
         moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     except (ValueError, OverflowError):
         moment = datetime.fromtimestamp(0, UTC)

@@ -59,25 +59,27 @@ class Engine:
             cluster: where the events come from.
         """
         alerts: dict[str, Alert] = {}
-        match = self._rules.match
-        reused = self._audit_ids.setdefault(cluster, AuditIds()).reused
-        for index, event in enumerate(events):
-            ref = event.object_ref or NO_OBJECT
-            hits = match(event, (event.verb, ref.resource, ref.subresource))
-            if hits:
-                for hit in hits:
-                    self._add(alerts, self._rules.rules[hit], event, raw(index), cluster)
-            if reused(event):
-                self._add(alerts, AUDIT_ID_REUSED, event, raw(index), cluster)
+        # Match all before building any alert: each is faster by itself than in turns.
+        for index, rule in self._hits(events, cluster):
+            alert = self._builder.build(rule, events[index], raw(index), cluster)
+            known = alerts.setdefault(alert.id, alert)
+            if known is not alert:
+                fold(known, alert)
         return list(alerts.values())
 
-    def _add(
-        self, alerts: dict[str, Alert], rule: Rule, event: AuditEvent, raw: bytes, cluster: str
-    ) -> None:
-        alert = self._builder.build(rule, event, raw, cluster)
-        known = alerts.setdefault(alert.id, alert)
-        if known is not alert:
-            fold(known, alert)
+    def _hits(self, events: Sequence[AuditEvent], cluster: str) -> list[tuple[int, Rule]]:
+        """Return the index of each event that matched, and the rule, in the order of events."""
+        match, rules = self._rules.match, self._rules.rules
+        reused = self._audit_ids.setdefault(cluster, AuditIds()).reused
+        hits: list[tuple[int, Rule]] = []
+        for index, event in enumerate(events):
+            ref = event.object_ref or NO_OBJECT
+            found = match(event, (event.verb, ref.resource, ref.subresource))
+            if found:
+                hits.extend((index, rules[hit]) for hit in found)
+            if reused(event):
+                hits.append((index, AUDIT_ID_REUSED))
+        return hits
 
 
 def key_of(event: AuditEvent) -> Key:

@@ -17,12 +17,7 @@ _members = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 def digest(*parts: str | None) -> str:
     """Return one digest over several texts; None and empty differ, borders count."""
-    state = blake2b(digest_size=16)
-    for part in parts:
-        data = b"" if part is None else part.encode()
-        state.update(b"-" if part is None else b"%d:" % len(data))
-        state.update(data)
-    return state.hexdigest()
+    return blake2b(msgspec.json.encode(parts), digest_size=16).hexdigest()
 
 
 def event_digest(cluster: str, event: AuditEvent, raw: bytes) -> str:

@@ -158,10 +158,10 @@ def decode_pieces(pieces: Iterable[bytes]) -> Iterator[Batch]:
     """Decode a body too large for one piece of memory, a group of its items at a time."""
     kept = counted = 0
     for batch in _decode_groups(pieces):
-        rejects, batch.rejects = batch.rejects, []
-        batch.reject(rejects[: MAX_REJECTS - kept])
+        room = MAX_REJECTS - kept
+        counted += sum(reject.count for reject in batch.rejects[room:])
+        del batch.rejects[room:]
         kept += len(batch.rejects)
-        counted += len(rejects) - len(batch.rejects)
         yield batch
     if counted:
         yield Batch(rejects=[Reject("more of the same body", b"", counted)])
@@ -222,7 +222,7 @@ def _single(body: bytes) -> Batch | None:
 
 def _array(body: bytes) -> Batch:
     """Decode a JSON array whose elements are Events or EventLists."""
-    return _joined(_document(bytes(item)) for item in _decode_raw_array(body))
+    return _joined(_element(bytes(item)) for item in _decode_raw_array(body))
 
 
 def _decode_lines(body: bytes) -> Batch:
@@ -264,7 +264,8 @@ def _decode_slowly(body: bytes) -> Batch:
 
 
 def _element(raw: bytes) -> Batch:
-    return _document(raw) if b'"items"' in raw else _items([raw])
+    """Decode an element of an array: an event or a list of events, not a further array."""
+    return _document(raw) if raw.startswith(b"{") and b'"items"' in raw else _items([raw])
 
 
 def _is_event(body: bytes) -> bool:
@@ -290,7 +291,7 @@ def _header_fault(body: bytes) -> str | None:
         return _sentence(error)
     if _is_audit(kind, "EventList", version):
         return None
-    return f"kind {kind!r} of {version!r} is not an EventList of audit.k8s.io"
+    return "its kind and apiVersion are not those of an EventList of audit.k8s.io"
 
 
 def _items(raws: list[bytes]) -> Batch:
@@ -315,7 +316,7 @@ def _items(raws: list[bytes]) -> Batch:
 def _item(raw: bytes) -> tuple[AuditEvent | None, str | None]:
     """Return the event, as far as it can be read, and what is wrong with it, if anything."""
     if len(raw) < _SHORTEST:
-        return None, f"Expected `object` with an event's fields, got {raw!r}"
+        return None, "Expected `object` with an event's fields, got something shorter"
     if not raw.isascii() and not _is_utf8(raw):
         return None, "not valid UTF-8"
     try:
@@ -325,7 +326,7 @@ def _item(raw: bytes) -> tuple[AuditEvent | None, str | None]:
     except _REFUSALS as error:
         return None, _sentence(error)
     if not _is_audit(event.kind, "Event", event.api_version):
-        return None, f"kind {event.kind!r} of {event.api_version!r} is not an audit event"
+        return None, "its kind and apiVersion are not those of an audit event"
     return event, None
 
 

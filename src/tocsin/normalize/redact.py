@@ -39,7 +39,7 @@ _SECRETS = (
     # Bootstrap tokens of kubeadm.
     (r"\b[a-z0-9]{6}\.[a-z0-9]{16}\b", MARK),
     # The user and password of a URL.
-    (r"(://)[^/\s:@]+:[^/\s@]+@", rf"\1{MARK}@"),
+    (r"(://)[^/\s:@]*:[^/\s@]+@", rf"\1{MARK}@"),
 )
 
 _find_any = searcher("|".join(f"(?:{pattern})" for pattern, _ in _SECRETS))

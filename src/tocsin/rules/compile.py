@@ -10,7 +10,7 @@ rather than rule, is what generated code knows, so this module is the injection 
 """
 
 import linecache
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 
 import msgspec
 
@@ -21,7 +21,7 @@ from tocsin.rules.regex import searcher
 from tocsin.rules.schema import Schema
 from tocsin.rules.scope import Code, ElementScope, EventScope, Scope
 
-Bucket = Callable[[msgspec.Struct], Sequence[int]]
+Bucket = Callable[[msgspec.Struct], list[int]]
 
 
 def compile_bucket(rules: Iterable[tuple[int, ir.Expr]], schema: Schema, name: str) -> Bucket:

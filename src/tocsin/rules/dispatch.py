@@ -55,23 +55,38 @@ class RuleSet:
             )
             for name in schema.key
         ]
+        # One function for the rules that look at every event, shared by all kinds of request:
+        # code that runs all the time stays in the processor's cache.
+        self._everywhere, self._common = self._compile_common()
         self._functions: dict[Key, Bucket] = {}
         self._canonical: dict[Key, Bucket] = {}
         self._generic: Bucket | None = None
 
+    def _compile_common(self) -> tuple[frozenset[int], Bucket]:
+        """Return the indices of the rules for all kinds of request, and their function."""
+        try:
+            rules = [(i, c) for i, c in enumerate(self._conditions) if self._is_for_all(c)]
+            return frozenset(i for i, _ in rules), compile_bucket(rules, self.schema, "all")
+        except Exception:  # noqa: BLE001 - then they are compiled with the others, or not at all
+            return frozenset(), _no_rules
+
     def match(self, event: msgspec.Struct, key: Key) -> Sequence[int]:
         """Return the indices of the rules that match; `key` holds the event's key fields."""
         try:
+            hits = self._common(event)
             function = self._functions.get(key)
             if function is None:
                 function = self._function(key)
-            return function(event)
+            if function is not _no_rules:
+                hits = sorted(hits + found) if (found := function(event)) else hits
         except Exception:  # noqa: BLE001 - a fault in one rule must not hide the others
             return self._match_slowly(event)
+        else:
+            return hits
 
     def candidates(self, key: Key) -> int:
         """Return how many rules are left to test on events with this key."""
-        return len(self._residual(self._canonical_key(key)))
+        return len(self._everywhere) + len(self._residual(self._canonical_key(key)))
 
     def _function(self, key: Key) -> Bucket:
         if sum(len(part) for part in key if part) > MAX_KEY_TEXT:
@@ -98,8 +113,32 @@ class RuleSet:
     def _residual(self, key: Key) -> list[tuple[int, ir.Expr]]:
         """Return what is left of each rule that can match events of this kind."""
         known = dict(zip(self.schema.key, key, strict=True))
-        rests = (assume(c, lambda test: self._outcome(test, known)) for c in self._conditions)
-        return [(index, rest) for index, rest in enumerate(rests) if rest != FALSE]
+        rests = (
+            (index, assume(condition, lambda test: self._outcome(test, known)))
+            for index, condition in self._indexed()
+        )
+        return [(index, rest) for index, rest in rests if rest != FALSE]
+
+    def _indexed(self) -> Iterator[tuple[int, ir.Expr]]:
+        """Yield the conditions that are not for all kinds of request alike."""
+        return (
+            (index, condition)
+            for index, condition in enumerate(self._conditions)
+            if index not in self._everywhere
+        )
+
+    def _is_for_all(self, condition: ir.Expr) -> bool:
+        """Whether no kind of request can decide anything about a condition."""
+        decided = False
+
+        def look(test: ir.Test | ir.Each) -> None:
+            nonlocal decided
+            found = self.schema.locate(test.path)
+            derived = self.schema.derived.get(found.name) if found else None
+            decided |= test.path in self.schema.key or (derived is not None and bool(derived.only))
+
+        assume(condition, look)
+        return not decided
 
     def _outcome(self, test: ir.Test | ir.Each, known: dict[str, str | None]) -> bool | None:
         """Return what a test comes to for all events of one kind, None if that depends."""
@@ -118,7 +157,7 @@ class RuleSet:
 
     def _generic_function(self) -> Bucket:
         if self._generic is None:
-            self._generic = compile_bucket(enumerate(self._conditions), self.schema, "generic")
+            self._generic = compile_bucket(self._indexed(), self.schema, "generic")
         return self._generic
 
     def _match_slowly(self, event: msgspec.Struct) -> list[int]:
@@ -136,9 +175,9 @@ class RuleSet:
         return hits
 
 
-def _no_rules(event: msgspec.Struct) -> Sequence[int]:
+def _no_rules(event: msgspec.Struct) -> list[int]:
     del event
-    return ()
+    return []
 
 
 class _KeyField:

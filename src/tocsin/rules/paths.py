@@ -13,7 +13,7 @@ from functools import lru_cache
 # A path of more segments cannot be compiled (Python nests 20 blocks) and has no use.
 MAX_SEGMENTS = 16
 # Keys with slashes may begin and end at any dot: each further one multiplies what to try.
-MAX_SLASHES = 4
+MAX_SLASHES = 2
 
 FREE_KEYS = frozenset(
     {

@@ -4,6 +4,7 @@ The position in the spool is committed together with the alerts found up to it, 
 anywhere repeats work and loses nothing; alert ids are digests, so repeating changes nothing.
 """
 
+import contextlib
 import logging
 import time
 from collections.abc import Callable, Collection
@@ -24,7 +25,7 @@ from tocsin.runtime.metrics import DetectMetrics, exposition
 from tocsin.runtime.pipeline import Outcome, Pipeline
 from tocsin.runtime.receiver import spool_folder
 from tocsin.runtime.report import Report
-from tocsin.runtime.rules import content_folder, load_rules
+from tocsin.runtime.rules import content_folder, rules_in_force
 from tocsin.runtime.watch import FileWatch
 from tocsin.store.jsonl import AlertLog
 from tocsin.store.sqlite import SqliteStore, own_store
@@ -71,7 +72,7 @@ class Rules:
         Raises:
             LoadError: no rule could be loaded at all.
         """
-        loaded = load_rules(self._paths, self._config.sets, builtin=self._config.builtin_rules)
+        loaded = rules_in_force(self._config)
         self.faults = [str(fault) for fault in loaded.faults]
         for fault in self.faults:
             log.error("rule not loaded: %s", fault)
@@ -81,7 +82,7 @@ class Rules:
 
     def reload(self, pipeline: Pipeline) -> None:
         """Put changed rules in force; a file with a fault keeps its former rules."""
-        loaded = load_rules(self._paths, self._config.sets, builtin=self._config.builtin_rules)
+        loaded = rules_in_force(self._config)
         self.faults = [str(fault) for fault in loaded.faults]
         # A folder that is gone is a fault too: a mount that fails must not disarm.
         bad = {fault.location.path for fault in loaded.faults}
@@ -120,6 +121,7 @@ class Detector:
         self._cursor = self._store.cursor(READER)
         self._noted = 0
         self._problem = ""
+        self._findings: list[str] = []
         self._next_rule_check = self._next_prune = 0.0
 
     def run(self, link: Link) -> None:
@@ -176,6 +178,12 @@ class Detector:
             lost = Lost(item.seq, item.seq, "damaged", received=item.meta.received)
             self._once(item.seq, lambda: self._lose(lost))
             return []
+        except FileBusyError:
+            raise
+        except Exception as error:  # a fault of ours must not stop the events behind this post
+            log.exception("post %d could not be evaluated", item.seq)
+            reason = f"post {item.seq} could not be evaluated: {type(error).__name__}"
+            outcome = Outcome(rejects=[Reject(reason, _first_piece(item))])
         self._once(item.seq, lambda: self._count(item, outcome))
         return outcome.alerts
 
@@ -221,6 +229,7 @@ class Detector:
         if now >= self._next_rule_check or link.reloading.is_set():
             self._next_rule_check = now + RULE_POLL_SECONDS
             self._metrics.lag_posts.set(self._reader.lag(self._cursor).posts)
+            self._findings = [finding.message for finding in self._store.health.findings()]
             # Look first: the look also takes note of the present state.
             if self._rules.changed() or link.reloading.is_set():
                 link.reloading.clear()
@@ -236,12 +245,25 @@ class Detector:
         self._metrics.bad_rule_files.set(len(self._rules.faults))
         self._metrics.buckets.set(engine.stats.buckets)
         self._metrics.rule_faults.set(engine.stats.faults)
-        notes = [self._problem, *self._rules.faults[:3]]
+        self._metrics.health_findings.set(len(self._findings))
         return Report(
             ready=not self._problem,
-            reason="; ".join(note for note in notes if note),
+            reason=self._problem,
+            findings=(*self._rules.faults, *self._rule_failures(), *self._findings),
             metrics=exposition(self._registry),
         )
+
+    def _rule_failures(self) -> list[str]:
+        count = self._pipeline.engine.stats.faults
+        message = f"compiled rules failed on {count} events, which were evaluated rule by rule"
+        return [message] if count else []
+
+
+def _first_piece(post: Post) -> bytes:
+    """Return what can be read of a post that something is wrong with."""
+    with contextlib.suppress(Exception):
+        return next(post.pieces())
+    return b""
 
 
 def _open_store(config: Config) -> SqliteStore:

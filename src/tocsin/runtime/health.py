@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from tocsin.runtime.supervise import Child
 
 
+MAX_FINDINGS = 20
+
+
 class _Processes(Collector):
     """The supervisor's own metrics."""
 
@@ -57,7 +60,12 @@ def _application(children: Sequence["Child"]) -> Starlette:
     async def readyz(_: Request) -> Response:
         ready = all(child.ready for child in children)
         processes = {
-            child.name: {"ready": child.ready, "reason": child.report.reason} for child in children
+            child.name: {
+                "ready": child.ready,
+                "reason": child.report.reason,
+                "findings": child.report.findings[:MAX_FINDINGS],
+            }
+            for child in children
         }
         body = {"ready": ready, "processes": processes}
         return JSONResponse(body, status_code=200 if ready else 503)

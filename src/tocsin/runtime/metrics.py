@@ -53,6 +53,11 @@ class DetectMetrics:
         self.lag_posts = Gauge(
             "tocsin_detect_lag_posts", "Posts in the spool not evaluated yet.", registry=registry
         )
+        self.health_findings = Gauge(
+            "tocsin_detect_health_findings",
+            "Findings about Tocsin itself that `/readyz` tells.",
+            registry=registry,
+        )
         self.store_errors = Counter(
             "tocsin_detect_store_errors",
             "Times the store could not take alerts and was tried again.",

@@ -8,12 +8,14 @@ class Report(msgspec.Struct, frozen=True):
 
     Attributes:
         ready: whether it does its work.
-        reason: why it does not, or what somebody should look at; empty when all is well.
+        reason: why it does not; empty when it does.
+        findings: what somebody should look at all the same.
         metrics: its metrics in the Prometheus text format.
     """
 
     ready: bool
     reason: str = ""
+    findings: tuple[str, ...] = ()
     metrics: bytes = b""
 
 

@@ -17,6 +17,7 @@ from tocsin.model.errors import Fault, LoadError, Location
 from tocsin.normalize.fields import AUDIT
 from tocsin.rules import ir
 from tocsin.rules.lint import lint
+from tocsin.runtime.config import Config
 
 TEST_SUFFIX = ".test.yml"
 _SUFFIXES = (".yml", ".yaml")
@@ -47,6 +48,12 @@ def load_rules(paths: Iterable[Path], sets: Sets | None = None, *, builtin: bool
     for rule in loaded.rules:
         loaded.warnings.extend(lint(rule, AUDIT))
     return loaded
+
+
+def rules_in_force(config: Config, more: Iterable[Path] = (), *, builtin: bool = True) -> Loaded:
+    """Return the rules that the configuration puts in force, and those of `more` files."""
+    paths = [*map(Path, config.rules), *more]
+    return load_rules(paths, config.sets, builtin=builtin and config.builtin_rules)
 
 
 def named_sets(additions: Sets) -> dict[str, list[str]]:

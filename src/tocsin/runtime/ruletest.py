@@ -34,7 +34,7 @@ from tocsin.model.event import AuditEvent
 from tocsin.normalize.decode import decode
 from tocsin.rules.ir import Rule
 from tocsin.runtime.pipeline import Pipeline
-from tocsin.runtime.rules import TEST_SUFFIX, content_folder, load_rules, rule_files
+from tocsin.runtime.rules import TEST_SUFFIX, Sets, content_folder, load_rules, rule_files
 
 _CLUSTER = "test"
 _CODES = {"create": 201}
@@ -90,15 +90,18 @@ class TestReport:
         return self.passed + len(self.failures)
 
 
-def run_tests(roots: Iterable[Path]) -> TestReport:
-    """Run the tests of all rule files in the given files and folders."""
+def run_tests(roots: Iterable[Path], sets: Sets | None = None) -> TestReport:
+    """Run the tests of all rule files in the given files and folders.
+
+    `sets` holds texts to add to the named sets that the rules refer to.
+    """
     report = TestReport()
     for root in roots:
         if not root.exists():
             report.faults.append(Fault("no such rule file or folder", Location(str(root))))
         for rule_file in _rule_files(root):
             try:
-                _run_file(rule_file, report)
+                _run_file(rule_file, sets or {}, report)
             except LoadError as error:
                 report.faults.extend(error.faults)
     return report
@@ -126,12 +129,12 @@ def _rule_files(root: Path) -> Iterator[Path]:
         yield from rule_files(root)
 
 
-def _run_file(rule_file: Path, report: TestReport) -> None:
+def _run_file(rule_file: Path, sets: Sets, report: TestReport) -> None:
     tests = sidecar(rule_file)
     if not tests.exists():
         report.untested.append(rule_file)
         return
-    loaded = load_rules([rule_file], builtin=False)
+    loaded = load_rules([rule_file], sets, builtin=False)
     if loaded.faults:
         raise LoadError(loaded.faults)
     for at, case in read_cases(tests):

@@ -70,7 +70,7 @@ BODIES = JSON | st.fixed_dictionaries(
 
 
 def _optional(**fields: st.SearchStrategy[object]) -> st.SearchStrategy[object]:
-    return st.none() | st.fixed_dictionaries({}, optional={k: v for k, v in fields.items()})
+    return st.none() | st.fixed_dictionaries({}, optional=fields)
 
 
 NULLABLE = st.none() | TEXTS
@@ -147,7 +147,8 @@ LISTS = st.sampled_from(
         *("responseObject", "sourceIPs", "requestObject.labels", "verb", "no.such", "podspec"),
     ]
 )
-HOW = st.sampled_from(["equals", "startswith", "endswith", "contains"])
+HOWS: list[ir.How] = ["equals", "startswith", "endswith", "contains"]
+HOW = st.sampled_from(HOWS)
 
 
 @st.composite

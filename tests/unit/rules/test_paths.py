@@ -74,7 +74,7 @@ def test_brackets_at_the_end_of_a_part_are_dropped(path: str) -> None:
         ("a.[].b", "empty part"),
         ("a[0].b", "index"),
         (".".join("a" * (MAX_SEGMENTS + 1)), "more than 16 parts"),
-        ("a/b.c/d.e/f.g/h.i/j", "with a slash"),
+        ("a/b.c/d.e/f", "with a slash"),
     ],
 )
 def test_path_that_cannot_be_followed_is_refused(path: str, reason: str) -> None:

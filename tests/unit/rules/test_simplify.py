@@ -1,5 +1,6 @@
 """Smaller condition trees mean the same as those they were made of."""
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -44,8 +45,6 @@ def test_knowing_everything_leaves_nothing(expr: ir.Expr) -> None:
 
 
 def _json(expr: ir.Expr) -> bytes:
-    import msgspec
-
     return msgspec.json.encode(expr)
 
 

@@ -37,9 +37,9 @@ def complain(link: Link) -> None:
     raise TocsinError(message)
 
 
-def work(link: Link, text: str = "") -> None:
+def work(link: Link) -> None:
     """Do as a healthy process does."""
-    link.report_regularly(lambda: Report(ready=True, reason=text, metrics=b"tocsin_test_x 1.0\n"))
+    link.report_regularly(lambda: Report(ready=True, metrics=b"tocsin_test_x 1.0\n"))
     link.stopping.wait(_DEADLINE)
 
 
@@ -47,14 +47,3 @@ def note_stop(link: Link, folder: str, name: str) -> None:
     """Work, and leave a file behind when asked to stop."""
     work(link)
     (Path(folder) / name).write_text(str(time.monotonic()))
-
-
-def die(link: Link) -> None:
-    """End at once, without a word."""
-    del link
-
-
-def ignore_stop(link: Link) -> None:
-    """Work, and go on when asked to stop."""
-    work(link)
-    time.sleep(_DEADLINE)

@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable, Iterator
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
-from multiprocessing.process import BaseProcess
 
 import pytest
 
@@ -59,9 +58,7 @@ class Started:
 
     def __init__(self, main: Callable[[Link], None]) -> None:
         self.pipe, end = spawn.Pipe()
-        self.process: BaseProcess = spawn.Process(
-            target=run_child, args=(end, main, "tester"), daemon=True
-        )
+        self.process = spawn.Process(target=run_child, args=(end, main, "tester"), daemon=True)
         self.process.start()
         end.close()
 

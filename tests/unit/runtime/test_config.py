@@ -201,7 +201,7 @@ def test_a_wrong_variable_is_named(file: Path, variables: dict[str, str], wanted
 
 
 def test_a_missing_file(tmp_path: Path) -> None:
-    with pytest.raises(TocsinError, match="gone.yaml: the configuration cannot be read: No such"):
+    with pytest.raises(TocsinError, match=r"gone\.yaml: the configuration cannot be read: No such"):
         load_config(tmp_path / "gone.yaml", {})
 
 

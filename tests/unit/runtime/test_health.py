@@ -13,7 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 import tocsin
 from tocsin.ingest.metrics import IngestMetrics
 from tocsin.ingest.server import listen
-from tocsin.runtime.health import serve_health
+from tocsin.runtime.health import MAX_FINDINGS, _application, serve_health
 from tocsin.runtime.metrics import DetectMetrics, exposition
 from tocsin.runtime.report import Report
 from tocsin.runtime.supervise import STALE_SECONDS, Child
@@ -39,15 +39,24 @@ def child(name: str, report: Report, *, alive: bool = True, heard: float | None 
 
 def ask(path: str, *children: Child, method: str = "GET") -> httpx2.Response:
     async def run() -> httpx2.Response:
-        sock = listen("127.0.0.1", 0)
-        url = f"http://127.0.0.1:{sock.getsockname()[1]}"
-        async with serve_health(sock, children), httpx2.AsyncClient(base_url=url) as http:
+        transport = httpx2.ASGITransport(_application(children))
+        async with httpx2.AsyncClient(transport=transport, base_url="http://x") as http:
             return await http.request(method, path)
 
     return asyncio.run(run())
 
 
 READY = Report(ready=True)
+
+
+def test_it_is_served_on_a_port_of_its_own() -> None:
+    async def run() -> int:
+        sock = listen("127.0.0.1", 0)
+        url = f"http://127.0.0.1:{sock.getsockname()[1]}/readyz"
+        async with serve_health(sock, [child("detector", READY)]), httpx2.AsyncClient() as http:
+            return (await http.get(url)).status_code
+
+    assert asyncio.run(run()) == 200
 
 
 def test_livez_answers_while_the_supervisor_lives() -> None:
@@ -61,8 +70,8 @@ def test_ready_when_every_process_is() -> None:
     assert answer.json() == {
         "ready": True,
         "processes": {
-            "receiver": {"ready": True, "reason": ""},
-            "detector": {"ready": True, "reason": ""},
+            "receiver": {"ready": True, "reason": "", "findings": []},
+            "detector": {"ready": True, "reason": "", "findings": []},
         },
     }
 
@@ -80,8 +89,8 @@ def test_not_ready_when_one_process_is_not(unready: Child) -> None:
     assert answer.json() == {
         "ready": False,
         "processes": {
-            "receiver": {"ready": True, "reason": ""},
-            "detector": {"ready": False, "reason": "the disk is full"},
+            "receiver": {"ready": True, "reason": "", "findings": []},
+            "detector": {"ready": False, "reason": "the disk is full", "findings": []},
         },
     }
 
@@ -93,7 +102,15 @@ def test_a_process_that_is_silent_for_long_is_not_ready() -> None:
 
 def test_a_process_that_was_never_started_is_not_ready() -> None:
     answer = ask("/readyz", Child("detector", print, ()))
-    assert answer.json()["processes"]["detector"] == {"ready": False, "reason": "starting"}
+    assert answer.status_code == 503
+    assert answer.json()["processes"]["detector"]["reason"] == "starting"
+
+
+def test_findings_are_shown_up_to_a_limit_and_do_not_unready() -> None:
+    findings = tuple(f"{number}.yml:1: no rule" for number in range(100))
+    answer = ask("/readyz", child("detector", Report(ready=True, findings=findings)))
+    assert answer.status_code == 200
+    assert answer.json()["processes"]["detector"]["findings"] == list(findings[:MAX_FINDINGS])
 
 
 def families(text: str) -> list[Metric]:
@@ -123,7 +140,9 @@ def test_metrics_are_one_valid_page() -> None:
     assert set(names.values()) == {1}
     assert all(re.fullmatch(r"tocsin_[a-z_]+", name) for name in names)
     assert all(family.documentation for family in found)
-    assert Counter(re.findall(r"^# TYPE (\S+)", answer.text, re.MULTILINE)).most_common(1)[0][1] == 1
+    assert (
+        Counter(re.findall(r"^# TYPE (\S+)", answer.text, re.MULTILINE)).most_common(1)[0][1] == 1
+    )
 
 
 def test_metrics_of_the_processes_themselves() -> None:

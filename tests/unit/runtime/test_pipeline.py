@@ -49,9 +49,7 @@ def test_the_stages_of_a_request_are_one_alert(pipeline: Pipeline) -> None:
 
 def test_stages_in_bodies_of_their_own_are_folded(pipeline: Pipeline) -> None:
     alerts = [
-        alert
-        for stage in stages(1)
-        for alert in pipeline.process(event_list(stage), "prod").alerts
+        alert for stage in stages(1) for alert in pipeline.process(event_list(stage), "prod").alerts
     ]
     [folded] = fold_stages(alerts)
     assert len(folded.evidence) == 2

@@ -1,5 +1,4 @@
 import asyncio
-import os
 import signal
 import socket
 import time
@@ -9,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typing_extensions import override
 
 from tests.unit.runtime import childmains
 from tocsin.model.errors import TocsinError
@@ -51,39 +51,49 @@ def make(config: Config, monkeypatch: pytest.MonkeyPatch) -> Iterator[Make]:
 
 async def until(condition: Callable[[], bool], seconds: float = 8) -> None:
     async with asyncio.timeout(seconds):
-        while not condition():
+        while not condition():  # noqa: ASYNC110 - of other processes
             await asyncio.sleep(0.01)
 
 
-def worker(name: str = "worker") -> Child:
-    return Child(name, childmains.work, ("busy",))
+def worker() -> Child:
+    return Child("worker", childmains.work, ())
 
 
-def test_it_is_ready_when_its_processes_say_so(make: Make) -> None:
-    supervisor = make(worker("a"), worker("b"))
+def test_it_is_ready_when_its_processes_are_and_leaves_nothing(
+    make: Make, config: Config, tmp_path: Path
+) -> None:
+    names = ("receiver", "detector", "notifier")
+    supervisor = make(*(Child(name, childmains.note_stop, (str(tmp_path), name)) for name in names))
+    ports = supervisor.webhook_port, supervisor.health_port
 
     async def run() -> None:
         async with supervisor.running():
             assert not supervisor.ready
             await until(lambda: supervisor.ready)
-            assert supervisor.children[0].report.reason == "busy"
+            assert supervisor.children[0].report.metrics
 
     asyncio.run(run())
-    assert not any(child.alive for child in supervisor.children)
+    assert all((tmp_path / name).exists() for name in names), "not all were asked to stop"
+    assert [child.process and child.process.exitcode for child in supervisor.children] == [0, 0, 0]
+    for port in ports:
+        socket.create_server(("127.0.0.1", port)).close()
+    processlock.start_alone(config.folder).close()
 
 
 def test_a_process_that_dies_is_started_again(make: Make) -> None:
-    supervisor = make(worker())
+    supervisor = make(Child("worker", childmains.tell_signals, ()))
     [child] = supervisor.children
 
     async def run() -> None:
         async with supervisor.running():
-            await until(lambda: supervisor.ready)
+            await until(lambda: child.report.reason == "waiting")
             first = pid(child.process)
             child.signal(signal.SIGKILL)
             await until(lambda: child.restarts == 1)
-            await until(lambda: supervisor.ready)
+            await until(lambda: child.report.reason == "waiting")
             assert pid(child.process) != first
+            supervisor.reload()
+            await until(lambda: child.report.reason == "reloading")
 
     asyncio.run(run())
 
@@ -140,77 +150,61 @@ def test_a_dead_process_says_that_it_restarts() -> None:
     assert not child.ready
 
 
-def test_a_process_that_dies_at_once_is_tried_slower_and_slower(make: Make) -> None:
-    supervisor = make(Child("worker", childmains.die, ()))
-    [child] = supervisor.children
+class Stubborn(Child):
+    """A process that goes on when asked to stop; one that is ended is dead."""
 
-    async def run() -> None:
+    def __init__(self) -> None:
+        super().__init__("stubborn", print, ())
+        self.signals: list[signal.Signals] = []
+
+    @override
+    def start(self, lock: processlock.FolderLock) -> None:
+        process: Any = self
+        self.process = process
+
+    def is_alive(self) -> bool:
+        return signal.SIGKILL not in self.signals
+
+    @override
+    def signal(self, number: signal.Signals) -> None:
+        self.signals.append(number)
+
+    @override
+    def join(self) -> None:
+        deadline = time.monotonic() + supervise.STOP_SECONDS
+        while self.alive and time.monotonic() < deadline:
+            time.sleep(0.01)
+
+    def kill(self) -> None:
+        """Do nothing: there is no process."""
+
+
+def stop_times(supervisor: Supervisor, stops: int) -> float:
+    """Stop so many times; return how long it takes to end."""
+
+    async def run() -> float:
         async with supervisor.running():
-            await until(lambda: child.restarts >= 3)
-            assert not supervisor.ready
-            assert child.quick_deaths >= 3
+            await asyncio.sleep(0.05)
+            began = time.monotonic()
+            for _ in range(stops - 1):
+                supervisor.stop()
+                await asyncio.sleep(0.05)
+        return time.monotonic() - began
 
-    asyncio.run(run())
-
-
-def test_stopping_asks_every_process(make: Make, tmp_path: Path) -> None:
-    names = ("receiver", "detector", "notifier")
-    supervisor = make(
-        *(Child(name, childmains.note_stop, (str(tmp_path), name)) for name in names)
-    )
-
-    async def run() -> None:
-        async with supervisor.running():
-            await until(lambda: supervisor.ready)
-
-    asyncio.run(run())
-    assert all((tmp_path / name).exists() for name in names)
-    assert [child.process and child.process.exitcode for child in supervisor.children] == [0, 0, 0]
+    return asyncio.run(run())
 
 
 def test_who_does_not_stop_in_time_is_ended(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(supervise, "STOP_SECONDS", 0.3)
-    supervisor = make(Child("stubborn", childmains.ignore_stop, ()))
-
-    async def run() -> None:
-        async with supervisor.running():
-            await until(lambda: supervisor.ready)
-
-    asyncio.run(run())
-    process = supervisor.children[0].process
-    assert process is not None
-    process.join(5)
-    assert process.exitcode == -signal.SIGKILL
+    stubborn = Stubborn()
+    assert stop_times(make(stubborn), stops=1) >= 0.3
+    assert stubborn.signals == [signal.SIGTERM, signal.SIGKILL]
 
 
 def test_the_second_stop_ends_everything_at_once(make: Make) -> None:
-    supervisor = make(Child("stubborn", childmains.ignore_stop, ()))
-
-    async def run() -> float:
-        async with supervisor.running():
-            await until(lambda: supervisor.ready)
-            supervisor.stop()
-            await asyncio.sleep(0.2)
-            assert supervisor.children[0].alive
-            supervisor.stop()
-            began = time.monotonic()
-        return time.monotonic() - began
-
-    assert asyncio.run(run()) < supervise.STOP_SECONDS / 2
-
-
-def test_the_folder_and_the_ports_are_free_afterwards(make: Make, config: Config) -> None:
-    supervisor = make(worker())
-    port, health_port = supervisor.webhook_port, supervisor.health_port
-
-    async def run() -> None:
-        async with supervisor.running():
-            await until(lambda: supervisor.ready)
-
-    asyncio.run(run())
-    for free in (port, health_port):
-        socket.create_server(("127.0.0.1", free)).close()
-    processlock.start_alone(config.folder).close()
+    stubborn = Stubborn()
+    assert stop_times(make(stubborn), stops=2) < supervise.STOP_SECONDS / 2
+    assert stubborn.signals[:2] == [signal.SIGTERM, signal.SIGKILL]
 
 
 def test_a_second_one_on_the_folder_is_refused(
@@ -231,23 +225,9 @@ def test_a_taken_port_is_told_before_anything_starts(tmp_path: Path) -> None:
             Supervisor(config)
 
 
-def test_reloading_reaches_every_process(make: Make) -> None:
-    supervisor = make(Child("worker", childmains.tell_signals, ()))
-    [child] = supervisor.children
-
-    async def run() -> None:
-        async with supervisor.running():
-            await until(lambda: child.report.reason == "waiting")
-            supervisor.reload()
-            await until(lambda: child.report.reason == "reloading")
-
-    asyncio.run(run())
-
-
-def test_its_own_processes_are_the_three_of_the_design(make: Make, config: Config) -> None:
-    supervisor = make()
-    assert not supervisor.children
-    supervisor._lock.close()
-    supervisor._webhook.close()
-    supervisor._health.close()
-    assert os.listdir(config.folder) == ["lock"]
+def test_its_own_processes_are_those_of_the_design(config: Config) -> None:
+    supervisor = Supervisor(config)
+    names = [child.name for child in supervisor.children]
+    for opened in (supervisor._lock, supervisor._webhook, supervisor._health):
+        opened.close()
+    assert names == ["receiver", "detector", "notifier"]

@@ -99,8 +99,7 @@ class _Converter:
             message = f"the condition names {name!r}, which is no selection of this rule"
             raise SigmaError(message)
         if name not in self._selections:
-            tree = self._detections[name].postprocess(self._detections)
-            expr = self._leaves(tree, self._context.at(name))
+            expr = self._tree_of(name)
             path = self._context.each.get(name)
             bound = expr if path is None else _per_element(expr, path)
             if path is not None and bound == expr:
@@ -108,6 +107,14 @@ class _Converter:
                 self.faults.append(Fault(message, self._context.at(name), "tocsin.each"))
             self._selections[name] = bound
         return self._selections[name]
+
+    def _tree_of(self, name: str) -> ir.Expr:
+        at = self._context.at(name)
+        try:
+            return self._leaves(self._detections[name].postprocess(self._detections), at)
+        except SigmaError as error:
+            self.faults.append(Fault(str(error), at, name))
+            return ir.AnyOf(())
 
     def _leaves(self, node: object, at: Location) -> ir.Expr:
         """Convert a selection: fields, values and how they are joined."""

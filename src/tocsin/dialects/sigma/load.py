@@ -23,6 +23,9 @@ from tocsin.rules.template import placeholders
 # What our events are to Sigma; a rule is for us if its log source says nothing else.
 LOG_SOURCE = {"product": "kubernetes", "service": "audit", "category": "application"}
 
+# Where pySigma's errors are about another key than their name says.
+_KEYS = {"condition": "detection", "identifier": "id", "tag": "tags", "value": "tags"}
+
 Parsed = TypeVar("Parsed", SigmaRule, SigmaFilter)
 
 _SEVERITIES: dict[SigmaLevel, Severity] = {
@@ -167,7 +170,7 @@ def _sections(document: Document) -> dict[str, Any]:
 
 def _fault(document: Document, error: Exception) -> Fault:
     name = type(error).__name__.removeprefix("Sigma").removesuffix("Error").lower()
-    return Fault(_sentence(error), document.at(name), None)
+    return Fault(_sentence(error), document.at(_KEYS.get(name, name)), None)
 
 
 def _sentence(error: Exception) -> str:

@@ -7,7 +7,6 @@ compared by their canonical text, so 403 and '403' are the same.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from sigma.exceptions import SigmaError
 from sigma.types import (
     CompareOperators,
     Placeholder,
@@ -75,7 +74,7 @@ def operators(value: SigmaType, sets: Sets) -> list[ir.Operator]:
                 raise ValueFaultError(message)
             return [_regex(one) for one in value.replace_placeholders(_lookup(sets))]
         case SigmaString():
-            return [_string(one, value) for one in _expand(value, sets)]
+            return [_string(one, value) for one in value.replace_placeholders(_lookup(sets))]
         case _:
             return [_scalar(value)]
 
@@ -150,13 +149,6 @@ def _lookup(sets: Sets):  # type: ignore[no-untyped-def] # noqa: ANN202 - pySigm
         return (SigmaString(text) for text in sets[placeholder.name])
 
     return look
-
-
-def _expand(value: SigmaString, sets: Sets) -> list[SigmaString]:
-    try:
-        return value.replace_placeholders(_lookup(sets))
-    except SigmaError as error:
-        raise ValueFaultError(str(error)) from error
 
 
 def _string(value: SigmaString, original: SigmaString) -> ir.Operator:
