@@ -25,7 +25,7 @@ _RETRY_SECONDS = 3
 _after_commit = Failpoint("file.after_commit")
 
 
-class FileSettings(msgspec.Struct, frozen=True):
+class FileSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A log to follow, whose events it holds, and where to keep the position in it."""
 
     path: str

@@ -18,7 +18,7 @@ _log = logging.getLogger(__name__)
 _Stamp = tuple[tuple[int, int, int], ...]
 
 
-class TlsSettings(msgspec.Struct, frozen=True):
+class TlsSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Paths of PEM files: what the server shows, and the CA that client certificates come from."""
 
     certificate: str

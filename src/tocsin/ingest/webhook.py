@@ -11,6 +11,7 @@ import re
 import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
+from typing import Annotated
 
 import msgspec
 from starlette.requests import Request
@@ -30,12 +31,12 @@ from tocsin.ingest.tls import TlsSettings
 _NODE_NAME = re.compile(r"[a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?")
 
 
-class WebhookSettings(msgspec.Struct, frozen=True):
+class WebhookSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where the webhook listens and what it accepts. Times are in seconds, sizes in bytes."""
 
     tls: TlsSettings
     host: str = "127.0.0.1"
-    port: int = 8080
+    port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 8080
     gzip: bool = False
     # The API-server flags that Tocsin generates allow batches of 200 events of 8 MiB.
     max_body: int = 200 * 8 * MIB

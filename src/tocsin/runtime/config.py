@@ -34,25 +34,6 @@ _UNKNOWN = re.compile(r"unknown field `(?P<field>[^`]*)`")
 Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
 
 
-class Tls(TlsSettings, frozen=True, forbid_unknown_fields=True):
-    """The webhook's certificates; by default those of our own CA."""
-
-
-class Webhook(WebhookSettings, frozen=True, forbid_unknown_fields=True):
-    """Where events are posted to, and within which limits."""
-
-    tls: Tls
-    port: Port = 8080
-
-
-class Spool(SpoolSettings, frozen=True, forbid_unknown_fields=True):
-    """How much is kept on disk of what was received."""
-
-
-class File(FileSettings, frozen=True, forbid_unknown_fields=True):
-    """An audit log to follow."""
-
-
 class Health(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where `/livez`, `/readyz` and `/metrics` are served, without credentials."""
 
@@ -82,16 +63,16 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         files: audit logs to follow.
     """
 
-    webhook: Webhook
+    webhook: WebhookSettings
     data: str = "tocsin-data"
     spool_key: str = ""
     health: Health = Health()
-    spool: Spool = Spool()
+    spool: SpoolSettings = SpoolSettings()
     rules: tuple[str, ...] = ()
     builtin_rules: bool = True
     sets: dict[str, tuple[str, ...]] = {}
     notify: dict[ChannelName, AnyChannelSettings] = {}
-    files: tuple[File, ...] = ()
+    files: tuple[FileSettings, ...] = ()
     alerts: AlertRetention = AlertRetention()
 
     @property

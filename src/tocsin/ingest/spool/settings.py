@@ -11,7 +11,7 @@ MIB = 1024 * KIB
 GIB = 1024 * MIB
 
 
-class SpoolSettings(msgspec.Struct, frozen=True):
+class SpoolSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Limits of the spool; the defaults suit one cluster.
 
     A file is deleted once every reader has released it and it is older than `retain_hours`,
