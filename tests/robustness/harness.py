@@ -195,6 +195,10 @@ class Tocsin:
         found: dict[str, Any] = msgspec.json.decode(page)
         return found
 
+    def shown(self) -> str:
+        """Return the findings that the detector shows on `/readyz`."""
+        return "\n".join(self.readyz()["processes"]["detector"]["findings"])
+
     def metrics(self) -> dict[str, float]:
         """Return the samples of `/metrics` by their name with labels."""
         page = self._page("metrics").decode()
@@ -260,7 +264,7 @@ class Tocsin:
             return [stored.alert for stored in store.follow(0, 1_000_000)]
 
     def findings(self) -> list[HealthFinding]:
-        """Return what Tocsin says of itself."""
+        """Return what Tocsin noted about itself."""
         with self.store() as store:
             return store.health.findings()
 

@@ -17,7 +17,7 @@ from tocsin.cli.options import ConfigOption, read_config
 from tocsin.ingest.file import STDIN, Chunk, read_files
 from tocsin.model.alert import SEVERITIES, Alert, to_json_line
 from tocsin.model.errors import LoadError, TocsinError
-from tocsin.runtime.pipeline import Outcome, Pipeline, fold_stages
+from tocsin.runtime.pipeline import Outcome, Pipeline, fold_stages, settle
 from tocsin.runtime.rules import rules_in_force
 
 # A request's stages may lie apart in a file; alerts wait here for them before they are printed.
@@ -62,6 +62,7 @@ def detect(  # noqa: PLR0913 - every option of the command is a parameter
             _check_file(Path(path))
     summary = _Summary(len(loaded.rules))
     pipeline = Pipeline(loaded.rules)
+    settle()
     try:
         for alert in _alerts(_with_progress(files, quiet=quiet), pipeline, cluster, summary):
             summary.alert(alert)

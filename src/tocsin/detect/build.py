@@ -15,6 +15,7 @@ from tocsin.rules.template import fill, shorten
 
 # As Kubernetes writes times: 2026-11-23T10:45:16.123456Z.
 _TIME_LENGTH = 27
+_UID = "responseObject.metadata.uid"
 _CREDENTIAL_ID = "authentication.kubernetes.io/credential-id"
 # A URI or user agent is text of any length; what is cut off is still in the event.
 _MAX_TEXT = 4096
@@ -118,6 +119,7 @@ def _target(event: AuditEvent, quotes: _Quotes) -> Target:
     ref = event.object_ref
     if ref is None:
         return Target(verb=quotes.optional(event.verb))
+    gone = event.verb in ("delete", "deletecollection")
     return Target(
         verb=quotes.optional(event.verb),
         api_group=quotes.optional(ref.api_group) or "",
@@ -126,7 +128,8 @@ def _target(event: AuditEvent, quotes: _Quotes) -> Target:
         namespace=quotes.optional(ref.namespace),
         # A name that the API server generates stands in the answer only.
         name=quotes.optional(ref.name or _first(quotes, "responseObject.metadata.name")),
-        uid=quotes.optional(ref.uid) or _first(quotes, "responseObject.metadata.uid"),
+        # Of an object that goes nobody needs it any more, and the answer may be large.
+        uid=quotes.optional(ref.uid) or (None if gone else _first(quotes, _UID)),
     )
 
 

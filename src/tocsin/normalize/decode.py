@@ -48,6 +48,7 @@ class _RawList(msgspec.Struct, gc=False):
 
 
 _decode_event = msgspec.json.Decoder(AuditEvent).decode
+_decode_event_lines = msgspec.json.Decoder(AuditEvent).decode_lines
 _decode_list = msgspec.json.Decoder(_EventList).decode
 _decode_raw_list = msgspec.json.Decoder(_RawList).decode
 _decode_raw_array = msgspec.json.Decoder(list[msgspec.Raw]).decode
@@ -226,7 +227,19 @@ def _array(body: bytes) -> Batch:
 
 
 def _decode_lines(body: bytes) -> Batch:
-    return _joined(_document(line) for line in body.split(b"\n") if line.strip())
+    """Decode JSON lines: all at once if every line is a healthy event, else line by line."""
+    if body.startswith(b'{"kind":"Event",') and body.isascii():
+        try:
+            events = _decode_event_lines(body)
+        except _REFUSALS:
+            events = []
+        if events and all(_is_audit(e.kind, "Event", e.api_version) for e in events):
+            return Batch(events, slices=lambda: _lines(body))
+    return _joined(_document(line) for line in _lines(body))
+
+
+def _lines(body: bytes) -> list[bytes]:
+    return [line for line in body.split(b"\n") if line.strip()]
 
 
 def _is_lines(body: bytes) -> bool:

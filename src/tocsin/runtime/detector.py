@@ -22,7 +22,7 @@ from tocsin.normalize.decode import Reject
 from tocsin.runtime.child import Link
 from tocsin.runtime.config import Config
 from tocsin.runtime.metrics import DetectMetrics, exposition
-from tocsin.runtime.pipeline import Outcome, Pipeline
+from tocsin.runtime.pipeline import Outcome, Pipeline, settle
 from tocsin.runtime.receiver import spool_folder
 from tocsin.runtime.report import Report
 from tocsin.runtime.rules import content_folder, rules_in_force
@@ -126,6 +126,7 @@ class Detector:
 
     def run(self, link: Link) -> None:
         """Evaluate until the link says stop; what is not committed then is evaluated again."""
+        settle()
         self._reader.release(self._cursor)
         link.report_regularly(self._report)
         while not link.stopping.is_set():

@@ -1,5 +1,6 @@
 """Bytes to alerts: decode, then evaluate. The same code for stored posts and for files."""
 
+import gc
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -24,6 +25,17 @@ class Outcome:
 def new_engine(rules: Sequence[Rule]) -> Engine:
     """Return an engine for audit events."""
     return Engine(rules, AUDIT, Redaction(holds_secret, redact))
+
+
+def settle() -> None:
+    """Spare the garbage collector what is here to stay; call it when rules are loaded.
+
+    Events make many short-lived objects and hardly any cycles: looking at all of the rules
+    again every few hundred objects costs a tenth of the speed.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
 
 
 class Pipeline:
