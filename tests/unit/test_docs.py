@@ -1,11 +1,12 @@
 """What people read agrees with the code: commands, keys, metrics, rules, links, examples.
 
-TOCSIN_UPDATE_DOCS=1 writes docs/rule-catalogue.md anew. Fences of YAML begin with a comment
-that says what they are: `# config`, `# rule`, `# filter`, `# test` (of the rule before it) or
-`# test of <shipped rule file>`.
+TOCSIN_UPDATE_DOCS=1 writes docs/rule-catalogue.md and docs/tocsin.schema.json anew. Fences of
+YAML begin with a comment that says what they are: `# config`, `# rule`, `# filter`, `# test` (of
+the rule before it) or `# test of <shipped rule file>`.
 """
 
 import itertools
+import json
 import os
 import re
 import tomllib
@@ -38,6 +39,7 @@ DOCS = ROOT / "docs"
 PAGES = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md")])
 PAGE_IDS = [str(page.relative_to(ROOT)) for page in PAGES]
 CATALOGUE = DOCS / "rule-catalogue.md"
+SCHEMA = DOCS / "tocsin.schema.json"
 
 _FENCE = re.compile(r"^( *)```(\w*)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
@@ -280,6 +282,19 @@ def test_the_catalogue_is_fresh() -> None:
     if os.environ.get("TOCSIN_UPDATE_DOCS"):
         CATALOGUE.write_text(text)
     assert read(CATALOGUE) == text, "TOCSIN_UPDATE_DOCS=1 writes it anew"
+
+
+def test_the_configuration_schema_is_fresh() -> None:
+    schema = msgspec.json.schema(Config)
+    # The certificates are by default those of our own CA, which only `load_config` can fill in.
+    for definition in schema["$defs"].values():
+        definition["required"] = [
+            name for name in definition.get("required", ()) if name not in ("tls", "webhook")
+        ]
+    text = json.dumps(schema, indent=2) + "\n"
+    if os.environ.get("TOCSIN_UPDATE_DOCS"):
+        SCHEMA.write_text(text)
+    assert read(SCHEMA) == text, "TOCSIN_UPDATE_DOCS=1 writes it anew"
 
 
 def catalogue(rules: list[Rule]) -> str:

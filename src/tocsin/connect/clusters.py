@@ -51,7 +51,7 @@ def load_clusters(data: Path) -> Clusters:
     try:
         known = msgspec.yaml.decode(content, type=Clusters)
     except msgspec.MsgspecError as error:
-        message = f"{path}: {error}"
+        message = f"{path}: {' '.join(str(error).split())}"
         raise TocsinError(message) from error
     for name in known.clusters:
         check_cluster_name(name)

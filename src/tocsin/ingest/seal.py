@@ -66,13 +66,19 @@ def load_or_create_key(path: Path) -> bytes:
     Processes that start together agree: each writes a whole key aside, and only one of them
     can link it to `path`.
     """
-    if not path.exists():
-        _create_key(path)
-    if path.stat().st_mode & stat.S_IRWXO:
+    try:
+        if not path.exists():
+            _create_key(path)
+        mode = path.stat().st_mode
+        text = path.read_text("ascii", "replace")
+    except OSError as error:
+        message = f"{path}: the key cannot be read or made: {error.strerror}"
+        raise TocsinError(message) from error
+    if mode & stat.S_IRWXO:
         message = f"{path}: the key is open to every user of this machine; chmod it to 0600"
         raise TocsinError(message)
     try:
-        key = bytes.fromhex(path.read_text("ascii"))
+        key = bytes.fromhex(text)
     except ValueError:
         key = b""
     if len(key) != KEY_BYTES:

@@ -19,6 +19,7 @@ from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 
 from tocsin.ingest.server import listen
+from tocsin.model.errors import TocsinError
 from tocsin.runtime.child import SIGNALS, run_child
 from tocsin.runtime.config import Config
 from tocsin.runtime.detector import detect
@@ -32,10 +33,12 @@ TICK_SECONDS = 0.1
 # A process whose reports stop for this long counts as not ready.
 STALE_SECONDS = 10.0
 RESTART_SECONDS = 0.5
-MAX_RESTART_SECONDS = 30.0
+MAX_RESTART_SECONDS = 5.0
 # A process that lived this long starts again without delay.
 STABLE_SECONDS = 30.0
 STOP_SECONDS = 4.5
+# How a process ends that somebody has to help, such as on a store of a newer version.
+WRONG_SETUP = 2
 
 log = logging.getLogger(__name__)
 
@@ -57,6 +60,8 @@ class Child:
     start_at: float = 0.0
     restarts: int = 0
     quick_deaths: int = 0
+    was_ready: bool = False
+    hopeless: bool = False
 
     def start(self, lock: FolderLock) -> None:
         """Start the process; it holds the data folder as long as it lives."""
@@ -83,6 +88,7 @@ class Child:
             while self.pipe is not None and self.pipe.poll():
                 self.report = decode_report(self.pipe.recv_bytes())
                 self.heard = time.monotonic()
+                self.was_ready |= self.report.ready
 
     def bury(self) -> None:
         """Note that the process died, and when to start it again."""
@@ -90,6 +96,7 @@ class Child:
             return
         now = time.monotonic()
         log.error("%s ended with code %s", self.name, self.process.exitcode)
+        self.hopeless = self.process.exitcode == WRONG_SETUP and not self.was_ready
         self.pipe.close()
         self.process = self.pipe = None
         self.restarts += 1
@@ -173,11 +180,16 @@ class Supervisor:
             child.signal(signal.SIGHUP)
 
     async def run(self) -> None:
-        """Keep the processes running until `stop` is called."""
+        """Keep the processes running until `stop` is called.
+
+        Raises:
+            TocsinError: a process never got ready, and no restart can help.
+        """
         async with serve_health(self._health, self.children):
             try:
                 while not self._stopping.is_set():
                     self._tend()
+                    self._give_up_if_hopeless()
                     with contextlib.suppress(TimeoutError):
                         await asyncio.wait_for(self._stopping.wait(), TICK_SECONDS)
             finally:
@@ -205,8 +217,14 @@ class Supervisor:
             child.listen()
             if child.process is not None and not child.process.is_alive():
                 child.bury()
-            if child.process is None and time.monotonic() >= child.start_at:
+            if child.process is None and not child.hopeless and time.monotonic() >= child.start_at:
                 child.start(self._lock)
+
+    def _give_up_if_hopeless(self) -> None:
+        for child in self.children:
+            if child.hopeless:
+                message = f"the {child.name} cannot start; its log line above says why"
+                raise TocsinError(message)
 
     async def _finish(self) -> None:
         """Ask the processes to stop, and end those that do not."""
