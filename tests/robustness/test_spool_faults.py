@@ -94,8 +94,9 @@ def test_nth_failure(library: Path, folder: Path, failure: int) -> None:
     assert_good(results)
     assert not results[-1]["failed"], "the last round must have made all its calls"
     kinds = Counter(str(result["failed"]).partition(" ")[0] for result in results)
-    written = {"pwrite64"} if failure == SHORT_WRITE else {"pwrite64", "fdatasync", "unlink"}
-    assert written <= set(kinds), kinds
+    # A sample of the calls may miss the rare ones.
+    rare = {"fdatasync", "unlink"} if LONG and failure != SHORT_WRITE else set()
+    assert {"pwrite64"} | rare <= set(kinds), kinds
 
 
 @pytest.mark.robustness
