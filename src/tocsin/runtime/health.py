@@ -7,7 +7,6 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import AsyncIterator, Iterator, Sequence
-from typing import TYPE_CHECKING
 
 import uvicorn
 from prometheus_client import CollectorRegistry
@@ -21,10 +20,7 @@ from typing_extensions import override
 
 import tocsin
 from tocsin.runtime.metrics import exposition
-
-if TYPE_CHECKING:
-    from tocsin.runtime.supervise import Child
-
+from tocsin.runtime.process import Child
 
 MAX_FINDINGS = 20
 
@@ -32,7 +28,7 @@ MAX_FINDINGS = 20
 class _Processes(Collector):
     """The supervisor's own metrics."""
 
-    def __init__(self, children: Sequence["Child"]) -> None:
+    def __init__(self, children: Sequence[Child]) -> None:
         self._children = children
 
     @override
@@ -50,7 +46,7 @@ class _Processes(Collector):
         return [up, restarts, build]
 
 
-def _application(children: Sequence["Child"]) -> Starlette:
+def _application(children: Sequence[Child]) -> Starlette:
     registry = CollectorRegistry()
     registry.register(_Processes(children))
 
@@ -89,7 +85,7 @@ class _Server(uvicorn.Server):
 
 
 @contextlib.asynccontextmanager
-async def serve_health(sock: socket.socket, children: Sequence["Child"]) -> AsyncIterator[None]:
+async def serve_health(sock: socket.socket, children: Sequence[Child]) -> AsyncIterator[None]:
     """Serve the state of the processes while the body of the `async with` runs."""
     config = uvicorn.Config(
         _application(children), log_config=None, access_log=False, lifespan="off"

@@ -15,8 +15,8 @@ from tocsin.ingest.metrics import IngestMetrics
 from tocsin.ingest.server import listen
 from tocsin.runtime.health import MAX_FINDINGS, _application, serve_health
 from tocsin.runtime.metrics import DetectMetrics, exposition
+from tocsin.runtime.process import STALE_SECONDS, Child
 from tocsin.runtime.report import Report
-from tocsin.runtime.supervise import STALE_SECONDS, Child
 
 
 class Process:

@@ -12,10 +12,11 @@ from typing_extensions import override
 
 from tests.unit.runtime import childmains
 from tocsin.model.errors import TocsinError
-from tocsin.runtime import processlock, supervise
+from tocsin.runtime import process, processlock, supervise
 from tocsin.runtime.config import Config, load_config
+from tocsin.runtime.process import Child
 from tocsin.runtime.report import Report
-from tocsin.runtime.supervise import Child, Supervisor
+from tocsin.runtime.supervise import Supervisor
 
 VARIABLES = {"TOCSIN__WEBHOOK__PORT": "0", "TOCSIN__HEALTH__PORT": "0"}
 
@@ -31,7 +32,7 @@ def config(tmp_path: Path) -> Config:
 def make(config: Config, monkeypatch: pytest.MonkeyPatch) -> Iterator[Make]:
     """Make supervisors of other processes than Tocsin's, and leave none behind."""
     monkeypatch.setattr(supervise, "TICK_SECONDS", 0.01)
-    monkeypatch.setattr(supervise, "RESTART_SECONDS", 0.05)
+    monkeypatch.setattr(process, "RESTART_SECONDS", 0.05)
     made: list[Supervisor] = []
 
     def supervisor(*children: Child) -> Supervisor:
@@ -137,7 +138,7 @@ def test_the_delay_is_forgotten_after_a_stable_time() -> None:
     child = worker()
     for _ in range(5):
         bury(child, lived=1)
-    assert bury(child, lived=supervise.STABLE_SECONDS + 1) == 0
+    assert bury(child, lived=process.STABLE_SECONDS + 1) == 0
     assert bury(child, lived=1) == 0
     assert bury(child, lived=1) > 0
 
@@ -171,7 +172,7 @@ class Stubborn(Child):
 
     @override
     def join(self) -> None:
-        deadline = time.monotonic() + supervise.STOP_SECONDS
+        deadline = time.monotonic() + process.STOP_SECONDS
         while self.alive and time.monotonic() < deadline:
             time.sleep(0.01)
 
@@ -203,7 +204,7 @@ def test_who_does_not_stop_in_time_is_ended(make: Make, monkeypatch: pytest.Monk
 
 def test_the_second_stop_ends_everything_at_once(make: Make) -> None:
     stubborn = Stubborn()
-    assert stop_times(make(stubborn), stops=2) < supervise.STOP_SECONDS / 2
+    assert stop_times(make(stubborn), stops=2) < process.STOP_SECONDS / 2
     assert stubborn.signals[:2] == [signal.SIGTERM, signal.SIGKILL]
 
 
