@@ -35,8 +35,8 @@ POISON: dict[str, tuple[bytes, int, str]] = {
     "invalid UTF-8": (_POD % b'{"a":"\xff"}', 400, "not valid UTF-8"),
     "overlong UTF-8": (_POD % b'{"a":"\xc0\xaf"}', 400, "not valid UTF-8"),
     "lone surrogate": (_POD % b'{"a":"\\ud800"}', 400, "JSON is malformed"),
-    "deep arrays": (_POD % _DEEP, 399, "nested too deeply"),
-    "deep objects": (_POD % (b'{"a":' * 100_000 + b"1" + b"}" * 100_000), 399, "nested too deeply"),
+    "deep arrays": (_POD % _DEEP, 400, "nested too deeply"),
+    "deep objects": (_POD % (b'{"a":' * 100_000 + b"1" + b"}" * 100_000), 400, "nested too deeply"),
     "a million digits": (_POD % (b'{"spec":%s}' % (b"1" * 1_000_000)), 400, "body cannot be read"),
     "a million digits of code": (
         _POD.replace(b"201", b"1" * 1_000_000) % b"{}",

@@ -7,13 +7,14 @@ a reason, and still judged by the rules as far as its fields can be read.
 Of duplicate keys the last one wins, as in Go.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 
 import msgspec
 
 from tocsin.model.event import AuditEvent
+from tocsin.normalize import shallow
 from tocsin.normalize.split import ItemSplitter, Oversized
 from tocsin.rules.regex import replacer
 
@@ -334,7 +335,7 @@ def _item(raw: bytes) -> tuple[AuditEvent | None, str | None]:
         return None, "not valid UTF-8"
     try:
         event = _decode_event(raw)
-    except msgspec.ValidationError as error:
+    except (msgspec.ValidationError, RecursionError) as error:
         return _salvage(raw), _sentence(error)
     except _REFUSALS as error:
         return None, _sentence(error)
@@ -354,9 +355,12 @@ def _mended(raw: bytes) -> bytes:
 
 
 def _salvage(raw: bytes) -> AuditEvent | None:
-    """Read an event whose fields do not all have the right type, leaving out those."""
+    """Read an event not all of whose fields can be read, leaving out those."""
+    members: Mapping[str, msgspec.Raw | bytes]
     try:
         members = _decode_members(raw)
+    except RecursionError:
+        members = shallow.members(raw)
     except _REFUSALS:
         return None
     if not _TELLING & members.keys():
