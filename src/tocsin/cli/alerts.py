@@ -15,7 +15,6 @@ from tocsin.cli.options import ConfigOption, DataOption, read_config
 from tocsin.model.alert import SEVERITIES, Alert, Severity, to_json_line
 from tocsin.model.errors import TocsinError
 from tocsin.model.ports import AlertFilter, StoredAlert
-from tocsin.runtime.detector import store_path
 from tocsin.store.sqlite import SqliteStore, read_store
 
 FOLLOW_SECONDS = 0.5
@@ -69,7 +68,7 @@ def alerts(  # noqa: PLR0913 - every option of the command is a parameter
         text=text,
     )
     settings = read_config(config, data)
-    with read_store(store_path(settings)) as store:
+    with read_store(settings.store_path) as store:
         found = store.alerts(where, limit)[::-1]
         _show(found, as_json=as_json)
         if follow:

@@ -8,7 +8,6 @@ from collections import Counter
 from pathlib import Path
 from typing import Annotated
 
-import msgspec
 import typer
 from rich.console import Console
 from rich.progress import Progress
@@ -19,9 +18,8 @@ from tocsin.cli.serve import check
 from tocsin.model.alert import SEVERITIES, Alert
 from tocsin.model.errors import TocsinError
 from tocsin.model.ports import AlertFilter
-from tocsin.runtime.config import Config, load_config
-from tocsin.runtime.detector import store_path
-from tocsin.runtime.live import Poster
+from tocsin.runtime.config import Config
+from tocsin.runtime.live import Poster, on_free_ports
 from tocsin.runtime.logs import configure_logs
 from tocsin.runtime.recording import NAMES, bodies
 from tocsin.runtime.supervise import Supervisor
@@ -60,19 +58,9 @@ def demo(
         raise TocsinError(message)
     configure_logs("demo", level=30)
     with tempfile.TemporaryDirectory(prefix="tocsin-demo-") as temporary:
-        config = _config(data or Path(temporary))
+        config = on_free_ports(data or Path(temporary))
         check(config)
         asyncio.run(_Demo(config, policy, 1 / speed).run())
-
-
-def _config(folder: Path) -> Config:
-    """Return a configuration on free loopback ports."""
-    config = load_config(None, {}, folder)
-    return msgspec.structs.replace(
-        config,
-        webhook=msgspec.structs.replace(config.webhook, port=0),
-        health=msgspec.structs.replace(config.health, port=0),
-    )
 
 
 class _Demo:
@@ -114,7 +102,7 @@ class _Demo:
         _console.print(f"[bold]Replaying {len(self._bodies)} batches of a real API server[/bold]\n")
         with (
             Progress(console=_console, transient=True) as progress,
-            read_store(store_path(self._config)) as store,
+            read_store(self._config.store_path) as store,
         ):
             task = progress.add_task("replaying", total=len(self._bodies))
             for body in self._bodies:

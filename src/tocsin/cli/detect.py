@@ -14,10 +14,11 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
 from tocsin.cli.options import ConfigOption, read_config
+from tocsin.detect.engine import fold_stages
 from tocsin.ingest.file import STDIN, Chunk, read_files
 from tocsin.model.alert import SEVERITIES, Alert, to_json_line
 from tocsin.model.errors import LoadError, TocsinError
-from tocsin.runtime.pipeline import Outcome, Pipeline, fold_stages, settle
+from tocsin.runtime.pipeline import Outcome, Pipeline, settle
 from tocsin.runtime.rules import rules_in_force
 
 # A request's stages may lie apart in a file; alerts wait here for them before they are printed.

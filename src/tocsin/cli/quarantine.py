@@ -16,7 +16,6 @@ from tocsin.ingest.quarantine import Quarantine
 from tocsin.ingest.seal import Sealer, load_or_create_key
 from tocsin.model.errors import TocsinError
 from tocsin.runtime.config import Config
-from tocsin.runtime.detector import quarantine_folder
 
 quarantine_app = typer.Typer(
     no_args_is_help=True, help="Look at what was set aside because it is no proper audit event."
@@ -72,7 +71,7 @@ def show(
 
 
 def _open(config: Config) -> Quarantine:
-    folder = quarantine_folder(config)
+    folder = config.quarantine_folder
     if not config.key_path.exists():
         message = f"there is no key at {config.key_path}: name the data folder of `tocsin serve`"
         raise TocsinError(message)

@@ -5,12 +5,12 @@ only, and the stages of one request within a batch are folded into one alert per
 store folds those that arrive later.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from tocsin.detect.audit_ids import RULE as AUDIT_ID_REUSED
 from tocsin.detect.audit_ids import AuditIds
 from tocsin.detect.build import AlertBuilder, Redaction
-from tocsin.model.alert import Alert
+from tocsin.model.alert import Alert, merge
 from tocsin.model.event import NO_OBJECT, AuditEvent
 from tocsin.rules.dispatch import DispatchStats, Key, RuleSet
 from tocsin.rules.ir import Rule
@@ -58,14 +58,11 @@ class Engine:
             raw: returns the exact bytes of the event at an index.
             cluster: where the events come from.
         """
-        alerts: dict[str, Alert] = {}
         # Match all before building any alert: each is faster by itself than in turns.
-        for index, rule in self._hits(events, cluster):
-            alert = self._builder.build(rule, events[index], raw(index), cluster)
-            known = alerts.setdefault(alert.id, alert)
-            if known is not alert:
-                fold(known, alert)
-        return list(alerts.values())
+        return fold_stages(
+            self._builder.build(rule, events[index], raw(index), cluster)
+            for index, rule in self._hits(events, cluster)
+        )
 
     def _hits(self, events: Sequence[AuditEvent], cluster: str) -> list[tuple[int, Rule]]:
         """Return the index of each event that matched, and the rule, in the order of events."""
@@ -73,8 +70,7 @@ class Engine:
         reused = self._audit_ids.setdefault(cluster, AuditIds()).reused
         hits: list[tuple[int, Rule]] = []
         for index, event in enumerate(events):
-            ref = event.object_ref or NO_OBJECT
-            found = match(event, (event.verb, ref.resource, ref.subresource))
+            found = match(event, key_of(event))
             if found:
                 hits.extend((index, rules[hit]) for hit in found)
             if reused(event):
@@ -88,8 +84,10 @@ def key_of(event: AuditEvent) -> Key:
     return event.verb, ref.resource, ref.subresource
 
 
-def fold(alert: Alert, later: Alert) -> None:
-    """Add to an alert what a further stage of the same request says."""
-    alert.evidence.extend(d for d in later.evidence if d not in alert.evidence)
-    alert.first_seen = min(alert.first_seen, later.first_seen)
-    alert.last_seen = max(alert.last_seen, later.last_seen)
+def fold_stages(alerts: Iterable[Alert]) -> list[Alert]:
+    """Return one alert per rule and request, in the order of their first events."""
+    folded: dict[str, Alert] = {}
+    for alert in alerts:
+        known = folded.get(alert.id)
+        folded[alert.id] = alert if known is None else merge(known, alert)
+    return list(folded.values())

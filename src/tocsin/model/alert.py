@@ -93,6 +93,17 @@ class Alert(msgspec.Struct, kw_only=True):
     evidence: list[str] = msgspec.field(default_factory=list)
 
 
+def merge(known: Alert, later: Alert) -> Alert:
+    """Return the known alert with a further stage's evidence; it stays one hit of one rule."""
+    fresh = [digest for digest in later.evidence if digest not in known.evidence]
+    return msgspec.structs.replace(
+        known,
+        evidence=known.evidence + fresh,
+        first_seen=min(known.first_seen, later.first_seen),
+        last_seen=max(known.last_seen, later.last_seen),
+    )
+
+
 def to_json_line(alert: Alert) -> bytes:
     """Return the alert as a line of ASCII JSON: its text cannot break a line or a terminal."""
     line = msgspec.json.encode(alert)

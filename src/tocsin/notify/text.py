@@ -6,16 +6,9 @@ The text is chosen by attackers. Nothing is dropped from it and nothing in it is
 from collections.abc import Callable
 
 from tocsin.model.alert import Alert
+from tocsin.model.text import visible
 
 _ELLIPSIS = "…"
-
-
-def visible(text: str) -> str:
-    """Return the text on one line, with all that does not print as backslash escapes."""
-    return "".join(
-        char if char.isprintable() else char.encode("unicode_escape").decode("ascii")
-        for char in text
-    )
 
 
 def fit(text: str, limit: int, escape: Callable[[str], str] = str) -> str:

@@ -15,7 +15,7 @@ from tocsin.rules import ir
 from tocsin.rules.compile import Bucket, compile_bucket
 from tocsin.rules.interpret import EventView, matches
 from tocsin.rules.operators import text_test
-from tocsin.rules.schema import Schema
+from tocsin.rules.schema import Derived, Schema
 from tocsin.rules.simplify import FALSE, assume, simplify
 
 # Kinds of request with a function of their own; real clusters show some hundreds.
@@ -133,8 +133,7 @@ class RuleSet:
 
         def look(test: ir.Test | ir.Each) -> None:
             nonlocal decided
-            found = self.schema.locate(test.path)
-            derived = self.schema.derived.get(found.name) if found else None
+            derived = self._derived(test.path)
             decided |= test.path in self.schema.key or (derived is not None and bool(derived.only))
 
         assume(condition, look)
@@ -144,11 +143,14 @@ class RuleSet:
         """Return what a test comes to for all events of one kind, None if that depends."""
         if isinstance(test, ir.Test) and test.path in known:
             return _on_key(test.op, known[test.path])
-        found = self.schema.locate(test.path)
-        derived = self.schema.derived.get(found.name) if found else None
+        derived = self._derived(test.path)
         if derived is None or derived.possible(known):
             return None
         return isinstance(test, ir.Test) and test.op == ir.Present(wanted=False)
+
+    def _derived(self, path: str) -> Derived | None:
+        found = self.schema.locate(path)
+        return self.schema.derived.get(found.name) if found else None
 
     def _canonical_key(self, key: Key) -> Key:
         return tuple(  # type: ignore[return-value]
@@ -169,7 +171,7 @@ class RuleSet:
             try:
                 if matches(condition, view):
                     hits.append(index)
-            except Exception:  # noqa: BLE001 - counted per rule and shown as a health finding
+            except Exception:  # noqa: BLE001 - counted per rule
                 rule = self.rules[index].id
                 self.faulty[rule] = self.faulty.get(rule, 0) + 1
         return hits

@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import msgspec
 import orjson
 
 from tocsin.detect.engine import key_of
@@ -17,11 +16,7 @@ from tocsin.model.alert import to_json_line
 from tocsin.normalize.decode import decode
 from tocsin.rules.ir import Rule
 from tocsin.runtime.pipeline import Pipeline, new_engine, settle
-from tocsin.runtime.recording import NAMES, bodies
-
-
-class _List(msgspec.Struct):
-    items: list[msgspec.Raw]
+from tocsin.runtime.recording import NAMES, bodies, events
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +47,7 @@ class Bench:
 
     def __init__(self, rules: Sequence[Rule]) -> None:
         self._bodies = [body for name in NAMES for body in bodies(name)]
-        self._items = [
-            bytes(item)
-            for body in self._bodies
-            for item in msgspec.json.decode(body, type=_List).items
-        ]
+        self._items = [event for body in self._bodies for event in events(body)]
         self._rules = rules
         self._pipeline = Pipeline(rules)
 

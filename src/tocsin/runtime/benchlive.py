@@ -16,10 +16,10 @@ import httpx2
 import msgspec
 
 from tocsin.connect.pki import ensure_server_certificate
-from tocsin.runtime.config import Config, load_config
-from tocsin.runtime.live import Poster
+from tocsin.runtime.config import Config
+from tocsin.runtime.live import Poster, on_free_ports
 from tocsin.runtime.logs import configure_logs
-from tocsin.runtime.recording import NAMES, bodies
+from tocsin.runtime.recording import NAMES, bodies, events
 from tocsin.runtime.supervise import Supervisor
 
 POSTS_PER_SECOND = 20
@@ -45,20 +45,11 @@ class Live:
     memory_mib: float
 
 
-class _List(msgspec.Struct):
-    items: list[msgspec.Raw]
-
-
 async def run_live(seconds: float) -> Live:
     """Start Tocsin on a temporary folder, post to it, and return the measurements."""
     spawn = multiprocessing.get_context("spawn")
     with tempfile.TemporaryDirectory(prefix="tocsin-bench-") as folder:
-        config = load_config(None, {}, Path(folder))
-        config = msgspec.structs.replace(
-            config,
-            webhook=msgspec.structs.replace(config.webhook, port=0),
-            health=msgspec.structs.replace(config.health, port=0),
-        )
+        config = on_free_ports(Path(folder))
         ensure_server_certificate(config.folder / "pki")
         ours, theirs = spawn.Pipe()
         process = spawn.Process(target=_serve, args=(config, theirs))
@@ -136,13 +127,9 @@ async def _post_steadily(poster: Poster, posts: Iterator[bytes], count: int) -> 
 
 def _posts() -> Iterator[bytes]:
     """Yield EventLists of recorded events, every request under an Audit-ID of its own."""
-    events = [
-        bytes(item)
-        for name in NAMES
-        for body in bodies(name)
-        for item in msgspec.json.decode(body, type=_List).items
-    ]
-    source = itertools.cycle(events)
+    source = itertools.cycle(
+        [event for name in NAMES for body in bodies(name) for event in events(body)]
+    )
     for number in itertools.count():
         items = b",".join(itertools.islice(source, EVENTS_PER_POST))
         mark = b'"auditID":"%d-' % number

@@ -81,6 +81,26 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return Path(self.data)
 
     @property
+    def spool_folder(self) -> Path:
+        """The folder of the spool."""
+        return self.folder / "spool"
+
+    @property
+    def store_path(self) -> Path:
+        """The store."""
+        return self.folder / "tocsin.db"
+
+    @property
+    def alert_log_path(self) -> Path:
+        """The alert log."""
+        return self.folder / "alerts.jsonl"
+
+    @property
+    def quarantine_folder(self) -> Path:
+        """The folder of what is no proper audit event."""
+        return self.folder / "quarantine"
+
+    @property
     def key_path(self) -> Path:
         """The file with the spool's key."""
         return Path(self.spool_key) if self.spool_key else self.folder / "keys" / "spool.key"

@@ -23,7 +23,6 @@ from tocsin.runtime.child import Link
 from tocsin.runtime.config import Config
 from tocsin.runtime.metrics import DetectMetrics, exposition
 from tocsin.runtime.pipeline import Outcome, Pipeline, settle
-from tocsin.runtime.receiver import spool_folder
 from tocsin.runtime.report import Report
 from tocsin.runtime.rules import content_folder, rules_in_force
 from tocsin.runtime.watch import FileWatch
@@ -40,21 +39,6 @@ RULE_POLL_SECONDS = 1.0
 PRUNE_SECONDS = 3600.0
 
 log = logging.getLogger(__name__)
-
-
-def store_path(config: Config) -> Path:
-    """Return the path of the store."""
-    return config.folder / "tocsin.db"
-
-
-def alert_log_path(config: Config) -> Path:
-    """Return the path of the alert log."""
-    return config.folder / "alerts.jsonl"
-
-
-def quarantine_folder(config: Config) -> Path:
-    """Return the folder of what is no proper audit event."""
-    return config.folder / "quarantine"
 
 
 class Rules:
@@ -112,11 +96,11 @@ class Detector:
         self._rules = Rules(config)
         self._pipeline = self._rules.load()
         sealer = Sealer(load_or_create_key(config.key_path))
-        self._reader = SpoolReader(spool_folder(config), sealer, READER)
-        self._quarantine = Quarantine(quarantine_folder(config), sealer)
+        self._reader = SpoolReader(config.spool_folder, sealer, READER)
+        self._quarantine = Quarantine(config.quarantine_folder, sealer)
         self._store = _open_store(config)
         self._log = AlertLog(
-            alert_log_path(config), config.alerts.log_bytes, config.alerts.log_files
+            config.alert_log_path, config.alerts.log_bytes, config.alerts.log_files
         )
         self._cursor = self._store.cursor(READER)
         self._noted = 0
@@ -272,7 +256,7 @@ def _open_store(config: Config) -> SqliteStore:
     deadline = time.monotonic() + 10 * RETRY_SECONDS
     while True:
         try:
-            return own_store(store_path(config), channels, time.time())
+            return own_store(config.store_path, channels, time.time())
         except StoreUnavailable as error:
             if time.monotonic() > deadline:
                 message = f"the store is locked by another process: {error}"

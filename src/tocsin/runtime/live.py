@@ -5,9 +5,21 @@ import time
 from pathlib import Path
 
 import httpx2
+import msgspec
 
 from tocsin.connect.clusters import add_cluster
 from tocsin.connect.pki import Authority, ensure_server_certificate
+from tocsin.runtime.config import Config, load_config
+
+
+def on_free_ports(folder: Path) -> Config:
+    """Return a configuration with its data in `folder`, on free loopback ports."""
+    config = load_config(None, {}, folder)
+    return msgspec.structs.replace(
+        config,
+        webhook=msgspec.structs.replace(config.webhook, port=0),
+        health=msgspec.structs.replace(config.health, port=0),
+    )
 
 
 class Poster:

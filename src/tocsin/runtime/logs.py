@@ -9,14 +9,15 @@ import sys
 
 from typing_extensions import override
 
+from tocsin.model.text import visible
+
 
 class _OneLine(logging.Formatter):
     """Escapes everything that is not printable, line ends included."""
 
     @override
     def format(self, record: logging.LogRecord) -> str:
-        text = super().format(record)
-        return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+        return visible(super().format(record))
 
 
 def configure_logs(process: str, level: int = logging.INFO) -> None:

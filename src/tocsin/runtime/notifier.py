@@ -14,7 +14,6 @@ from tocsin.model.ports import StoreUnavailable
 from tocsin.notify import Sender, make_notifier
 from tocsin.runtime.child import Link
 from tocsin.runtime.config import Config
-from tocsin.runtime.detector import store_path
 from tocsin.runtime.metrics import exposition
 from tocsin.runtime.report import Report
 from tocsin.store.sqlite import SqliteStore, join_store
@@ -51,7 +50,7 @@ def _join_store(link: Link, config: Config) -> SqliteStore | None:
     deadline = time.monotonic() + STORE_SECONDS
     while not link.stopping.is_set():
         try:
-            return join_store(store_path(config))
+            return join_store(config.store_path)
         except (TocsinError, StoreUnavailable):
             if time.monotonic() > deadline:
                 raise

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from tocsin.detect.build import Redaction
-from tocsin.detect.engine import Engine, fold
+from tocsin.detect.engine import Engine, fold_stages
 from tocsin.model.alert import Alert
 from tocsin.normalize.decode import Batch, Reject, decode, decode_pieces, unreadable_bodies
 from tocsin.normalize.fields import AUDIT, decode_body
@@ -65,13 +65,3 @@ class Pipeline:
         if decode_body.failures > unread:
             batch.rejects.extend(unreadable_bodies(batch))
         return Outcome(len(batch.events), alerts, batch.rejects)
-
-
-def fold_stages(alerts: Iterable[Alert]) -> list[Alert]:
-    """Return one alert per rule and request, in the order of their first events."""
-    folded: dict[str, Alert] = {}
-    for alert in alerts:
-        known = folded.setdefault(alert.id, alert)
-        if known is not alert:
-            fold(known, alert)
-    return list(folded.values())

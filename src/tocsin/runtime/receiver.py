@@ -9,7 +9,6 @@ import logging
 import socket
 import threading
 from collections.abc import Sequence
-from pathlib import Path
 
 import uvloop
 from prometheus_client import CollectorRegistry, Gauge
@@ -34,11 +33,6 @@ POLL_SECONDS = 0.2
 log = logging.getLogger(__name__)
 
 
-def spool_folder(config: Config) -> Path:
-    """Return the folder of the spool."""
-    return config.folder / "spool"
-
-
 def load_senders(config: Config) -> Senders:
     """Return who may send, from the list of clusters that `tocsin setup` writes."""
     known = load_clusters(config.folder).clusters
@@ -54,7 +48,7 @@ class Receiver:
         self._registry = CollectorRegistry()
         self._metrics = IngestMetrics(self._registry)
         sealer = Sealer(load_or_create_key(config.key_path))
-        self._spool = SpoolWriter(spool_folder(config), sealer, config.spool)
+        self._spool = SpoolWriter(config.spool_folder, sealer, config.spool)
         self._clusters = FileWatch([config.folder / "clusters.yaml"])
         self._webhook = Webhook(self._spool, load_senders(config), config.webhook, self._metrics)
         self._count_spool()

@@ -5,7 +5,8 @@ import pytest
 
 from tests.unit.cli.commandline import Commands, run
 from tests.unit.store.samples import HOSTILE, hostile_alert, make_alert
-from tocsin.cli.demo import _config, _line
+from tocsin.cli.demo import _line
+from tocsin.runtime.live import on_free_ports
 
 
 def test_a_line_per_alert() -> None:
@@ -20,7 +21,7 @@ def test_hostile_text_cannot_control_the_terminal(text: str) -> None:
 
 def test_it_uses_free_ports_on_loopback_and_a_folder_of_any_name() -> None:
     for name in ("2026", "a: b", "${X}"):
-        config = _config(Path(name))
+        config = on_free_ports(Path(name))
         assert config.folder == Path(name)
         assert (config.webhook.host, config.webhook.port) == ("127.0.0.1", 0)
         assert (config.health.host, config.health.port) == ("127.0.0.1", 0)

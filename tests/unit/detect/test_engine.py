@@ -10,8 +10,8 @@ from tests.unit.audit import (
     rule,
     text_is,
 )
-from tocsin.detect.engine import fold, key_of
-from tocsin.model.alert import Alert
+from tocsin.detect.engine import key_of
+from tocsin.model.alert import Alert, merge
 from tocsin.normalize.decode import decode, decode_pieces
 
 EXEC = item(
@@ -108,7 +108,7 @@ def test_hits_are_indices_of_rules() -> None:
 def test_folding_keeps_the_earliest_and_the_latest() -> None:
     (late,) = alerts_of(new_engine(ON_EXEC), ENDED)
     (early,) = alerts_of(new_engine(ON_EXEC), EXEC)
-    fold(late, early)
+    late = merge(late, early)
     assert late.first_seen == early.time
     assert late.last_seen == ENDED["stageTimestamp"]
     assert len(late.evidence) == 2

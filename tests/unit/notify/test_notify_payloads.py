@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from tests.unit.store.samples import HOSTILE, hostile_alert, make_alert
 from tocsin.model.alert import Actor, Alert, Target
+from tocsin.model.text import visible
 from tocsin.notify import (
     NOTIFIERS,
     AnyChannelSettings,
@@ -20,7 +21,7 @@ from tocsin.notify import (
     make_notifier,
 )
 from tocsin.notify.base import Message
-from tocsin.notify.text import fit, visible
+from tocsin.notify.text import fit
 
 SECRET = "0123456789abcdef"
 CONFIGURED: dict[str, dict[str, Any]] = {

@@ -24,12 +24,8 @@ from tocsin.runtime.config import Config, load_config
 from tocsin.runtime.detector import (
     READER,
     Detector,
-    alert_log_path,
-    quarantine_folder,
-    store_path,
 )
 from tocsin.runtime.pipeline import Outcome
-from tocsin.runtime.receiver import spool_folder
 from tocsin.store.sqlite import read_store
 from tocsin.store.sqlite.store import SqliteStore
 
@@ -56,7 +52,7 @@ def sealer(config: Config) -> Sealer:
 @pytest.fixture
 def post(config: Config) -> Iterator[Callable[[bytes], int]]:
     """Put bodies into the spool."""
-    with closing(SpoolWriter(spool_folder(config), sealer(config), config.spool)) as writer:
+    with closing(SpoolWriter(config.spool_folder, sealer(config), config.spool)) as writer:
         yield lambda body: writer.append(META, body).result()
 
 
@@ -83,23 +79,23 @@ def metric(detector: Detector, name: str) -> float:
 
 
 def found(config: Config) -> list[str]:
-    with read_store(store_path(config)) as store:
+    with read_store(config.store_path) as store:
         events = [one.alert.event for one in store.follow(0, 1000)]
     return [event.audit_id for event in events if event]
 
 
 def cursor(config: Config) -> int:
-    with read_store(store_path(config)) as store:
+    with read_store(config.store_path) as store:
         return store.cursor(READER)
 
 
 def findings(config: Config) -> list[tuple[str, str, str]]:
-    with read_store(store_path(config)) as store:
+    with read_store(config.store_path) as store:
         return [(one.kind, one.key, one.message) for one in store.health.findings()]
 
 
 def reasons(config: Config) -> list[str]:
-    records = Quarantine(quarantine_folder(config), sealer(config)).records()
+    records = Quarantine(config.quarantine_folder, sealer(config)).records()
     return [record.reason for record in records]
 
 
@@ -156,7 +152,7 @@ def test_posts_become_alerts_in_the_store_and_in_the_log(
     assert detector._step()
     assert found(config) == ["a-1", "a-2"]
     assert cursor(config) == 2
-    lines = alert_log_path(config).read_bytes().splitlines()
+    lines = config.alert_log_path.read_bytes().splitlines()
     assert [msgspec.json.decode(line)["event"]["audit_id"] for line in lines] == ["a-1", "a-2"]
     assert not detector._step()
     assert metric(detector, "posts_total") == 2
@@ -282,8 +278,8 @@ def test_a_log_that_cannot_be_written_catches_up(
         return catch_up(source)
 
     log.catch_up = fail
-    run_until(running, lambda _: alert_log_path(config).stat().st_size > 0)
-    assert len(alert_log_path(config).read_bytes().splitlines()) == 1
+    run_until(running, lambda _: config.alert_log_path.stat().st_size > 0)
+    assert len(config.alert_log_path.read_bytes().splitlines()) == 1
 
 
 def test_a_busy_file_is_tried_again_and_said(detector: Detector, config: Config) -> None:
@@ -450,7 +446,7 @@ def test_a_damaged_store_is_replaced_and_filled_again(config: Config, post: Put)
         assert detector._step()
         assert found(config) == ["a-1"]
         close(detector)
-        store_path(config).write_bytes(b"damaged" * 1000)
+        config.store_path.write_bytes(b"damaged" * 1000)
     detector = Detector(config)
     assert ("store", "damaged") in [finding[:2] for finding in findings(config)]
     close(detector)

@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from tests.unit.runtime.rulefiles import event, event_list, lines, rule, write_rule
+from tocsin.detect.engine import fold_stages
 from tocsin.model.alert import Alert
-from tocsin.runtime.pipeline import Pipeline, fold_stages
+from tocsin.runtime.pipeline import Pipeline
 from tocsin.runtime.recording import bodies
 from tocsin.runtime.rules import load_rules
 

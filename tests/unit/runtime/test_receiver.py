@@ -18,7 +18,7 @@ from tocsin.ingest.server import listen
 from tocsin.ingest.spool import Post, SpoolReader
 from tocsin.runtime.child import Link
 from tocsin.runtime.config import Config, load_config
-from tocsin.runtime.receiver import Receiver, load_senders, spool_folder
+from tocsin.runtime.receiver import Receiver, load_senders
 from tocsin.runtime.report import decode_report
 
 TOKEN = "a-token-of-the-cluster-prod"
@@ -73,7 +73,7 @@ def running(config: Config) -> Iterator[tuple[Running, Callable[[], bytes]]]:
 
 
 def spooled(config: Config) -> list[tuple[str, bytes]]:
-    reader = SpoolReader(spool_folder(config), Sealer(load_or_create_key(config.key_path)), "test")
+    reader = SpoolReader(config.spool_folder, Sealer(load_or_create_key(config.key_path)), "test")
     posts = reader.read(0)
     assert all(isinstance(post, Post) for post in posts)
     return [(post.meta.cluster, post.body()) for post in posts if isinstance(post, Post)]

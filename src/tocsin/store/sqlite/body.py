@@ -25,14 +25,3 @@ def read_alert(body: str) -> Alert | None:
     except (msgspec.MsgspecError, UnicodeError) as error:
         _log.error("a stored alert is damaged and left out: %s", error)
         return None
-
-
-def merge(known: Alert, later: Alert) -> Alert:
-    """Return the known alert with the later stage's evidence; it stays one hit of one rule."""
-    fresh = [digest for digest in later.evidence if digest not in known.evidence]
-    return msgspec.structs.replace(
-        known,
-        evidence=known.evidence + fresh,
-        first_seen=min(known.first_seen, later.first_seen),
-        last_seen=max(known.last_seen, later.last_seen),
-    )

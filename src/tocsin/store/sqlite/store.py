@@ -12,10 +12,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from tocsin.model.alert import SEVERITIES, Alert, Severity
+from tocsin.model.alert import SEVERITIES, Alert, Severity, merge
 from tocsin.model.ports import AlertFilter, StoredAlert
 from tocsin.store.sqlite import outbox
-from tocsin.store.sqlite.body import merge, read_alert, write_alert
+from tocsin.store.sqlite.body import read_alert, write_alert
 from tocsin.store.sqlite.database import Database
 from tocsin.store.sqlite.filters import conditions
 from tocsin.store.sqlite.health import SqliteHealth
