@@ -20,8 +20,8 @@ from tocsin.ingest.spool import (
     SpoolWriter,
     committer,
 )
-from tocsin.ingest.spool.layout import has_side_files, is_sealed, spool_files
-from tocsin.ingest.spool.segment import Segment
+from tocsin.ingest.spool.layout import file_path, has_side_files, is_sealed, spool_files
+from tocsin.ingest.spool.segment import Segment, seal_file
 from tocsin.model.errors import TocsinError
 
 KEY = bytes(range(32))
@@ -91,6 +91,29 @@ def test_numbers_go_on_after_a_restart(start: Start, folder: Path) -> None:
     first.close()
     assert start().append(META, b"2").result() == 2
     assert [post.body() for post in read(folder)] == [b"1", b"2"]
+
+
+def test_names_left_by_a_bad_disk_are_not_used_again(start: Start, folder: Path) -> None:
+    writer = start()
+    writer.append(META, b"x").result()
+    writer.close()
+    # What a disk leaves behind that refuses to commit and then to delete: names, no posts.
+    left = [file_path(folder, first, 1) for first in (2, 24)]
+    left[0].touch()
+    Segment(folder, 24, 1, Sealer(KEY), MIB).close()
+    assert seal_file(left[1])
+    writer = start()
+    assert writer.append(META, b"y").result() == 25
+    assert [post.body() for post in read(folder)] == [b"x", b"y"]
+
+
+def test_file_that_has_the_name_already_is_left_as_it_is(folder: Path) -> None:
+    folder.mkdir()
+    path = file_path(folder, 1, 0)
+    path.write_bytes(b"posts")
+    with pytest.raises(FileExistsError):
+        Segment(folder, 1, 0, Sealer(KEY), MIB)
+    assert path.read_bytes() == b"posts"
 
 
 def test_waiting_posts_are_committed_together(start: Start) -> None:

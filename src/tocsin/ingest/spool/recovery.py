@@ -30,7 +30,8 @@ def resume(directory: Path, sealer: Sealer) -> Resume:
     The highest number acknowledged is the highest that anything remembers: the newest file,
     the committed number, a reader's cursor. After a crash that is a lower bound only (damage
     to the log drops commits silently), so numbers then go on above all that the newest
-    file can have given.
+    file can have given. They go on above its name in any case: a file without a post keeps
+    its name taken.
     """
     remembered = (committed_path(directory), deleted_path(directory))
     previous = max([read_number(path) or 0 for path in remembered] + cursors(directory))
@@ -39,8 +40,7 @@ def resume(directory: Path, sealer: Sealer) -> Resume:
     if files:
         newest = files[-1]
         previous = max(previous, newest.previous)
-        if not is_sealed(newest.path):
-            first = newest.first + FILE_NUMBERS
+        first = newest.first + (1 if is_sealed(newest.path) else FILE_NUMBERS)
         with closing(StoredFile(newest, sealer, recover=True)) as stored:
             previous = stored.last(previous)
     return Resume(max(first, previous + 1), previous)

@@ -58,12 +58,7 @@ class Segment:
         self._parts = 0
         self._sealer = sealer
         self._max_bytes = max_bytes
-        try:
-            self._db = _create(self.path, max_bytes)
-        except BaseException:
-            with suppress(OSError):
-                remove_file(self.path)
-            raise
+        self._db = _create(self.path, max_bytes)
 
     @property
     def last(self) -> int:
@@ -154,7 +149,17 @@ def seal_file(path: Path) -> bool:
 
 
 def _create(path: Path, max_bytes: int) -> sqlite3.Connection:
+    """Create and open the file; a file that already has the name is left as it is."""
     os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+    try:
+        return _prepare(path, max_bytes)
+    except BaseException:
+        with suppress(OSError):
+            remove_file(path)
+        raise
+
+
+def _prepare(path: Path, max_bytes: int) -> sqlite3.Connection:
     db = sqlite3.connect(path, isolation_level=None, timeout=_LOCK_SECONDS)
     try:
         # The tables go into the database file itself: damage to the log cannot take them.
