@@ -8,7 +8,6 @@ from typing import Any
 import msgspec
 import pytest
 
-from tocsin.model.event import NO_OBJECT
 from tocsin.normalize.decode import decode
 from tocsin.normalize.fields import AUDIT
 from tocsin.rules.dispatch import RuleSet
@@ -66,8 +65,7 @@ def rule_sets() -> dict[str, RuleSet]:
 
 def fires(rule: str, event: Event) -> bool:
     [decoded] = decode(msgspec.json.encode(event)).events
-    ref = decoded.object_ref or NO_OBJECT
-    return bool(rule_sets()[rule].match(decoded, (decoded.verb, ref.resource, ref.subresource)))
+    return bool(rule_sets()[rule].match(decoded))
 
 
 def survivors(change: Callable[[Event], Event], *, without: set[str]) -> set[str]:

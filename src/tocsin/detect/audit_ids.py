@@ -6,6 +6,8 @@ the attempt is an alert of its own. An aggregated API server repeats the id for 
 it serves: same user, same URI, no alert.
 """
 
+from collections.abc import Iterable
+
 from tocsin.model.errors import Location
 from tocsin.model.event import NO_USER, AuditEvent
 from tocsin.rules.ir import AnyOf, Rule
@@ -38,22 +40,23 @@ class AuditIds:
         self._recent: dict[int, Request] = {}
         self._older: dict[int, Request] = {}
 
-    def reused(self, event: AuditEvent) -> bool:
-        """Return whether the event's Audit-ID was seen on another kind of request."""
-        if not event.audit_id:
-            return False
-        key = hash(event.audit_id)
-        who = hash(((event.user or NO_USER).username, event.request_uri))
-        request = (hash(event.request_received_timestamp), who)
-        seen = self._recent.setdefault(key, request)
-        if seen is not request:
-            return _differs(seen, request)
-        if len(self._recent) >= GENERATION:
-            self._older, self._recent = self._recent, {}
-        older = self._older.get(key)
-        return older is not None and _differs(older, request)
-
-
-def _differs(seen: Request, request: Request) -> bool:
-    """Whether the time differs (the same is another stage, or a resend), and user or URI too."""
-    return seen[0] != request[0] and seen[1] != request[1]
+    def reused(self, events: Iterable[AuditEvent]) -> list[int]:
+        """Return the indices of events whose Audit-ID was seen on another kind of request."""
+        found = []
+        for index, event in enumerate(events):
+            if not event.audit_id:
+                continue
+            key = hash(event.audit_id)
+            who = hash(((event.user or NO_USER).username, event.request_uri))
+            request = (hash(event.request_received_timestamp), who)
+            seen = self._recent.setdefault(key, request)
+            if seen is request:
+                # New in this generation.
+                seen = self._older.get(key, request)
+                if len(self._recent) >= GENERATION:
+                    self._older, self._recent = self._recent, {}
+            # At the same time it is another stage, or a resend; by the same user for the same
+            # URI it is an aggregated API server.
+            if seen[0] != request[0] and seen[1] != who:
+                found.append(index)
+        return found

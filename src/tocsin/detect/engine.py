@@ -6,13 +6,14 @@ store folds those that arrive later.
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from operator import itemgetter
 
 from tocsin.detect.audit_ids import RULE as AUDIT_ID_REUSED
 from tocsin.detect.audit_ids import AuditIds
-from tocsin.detect.build import AlertBuilder, Redaction
+from tocsin.detect.build import AlertForm, Redaction
 from tocsin.model.alert import Alert, merge
-from tocsin.model.event import NO_OBJECT, AuditEvent
-from tocsin.rules.dispatch import DispatchStats, Key, RuleSet
+from tocsin.model.event import AuditEvent
+from tocsin.rules.dispatch import DispatchStats, RuleSet
 from tocsin.rules.ir import Rule
 from tocsin.rules.schema import Schema
 
@@ -22,9 +23,10 @@ class Engine:
 
     def __init__(self, rules: Sequence[Rule], schema: Schema, redaction: Redaction) -> None:
         self._schema = schema
-        self._rules = RuleSet(rules, schema)
-        self._builder = AlertBuilder(schema, redaction)
+        self._redaction = redaction
         self._audit_ids: dict[str, AuditIds] = {}
+        self._audit_id_reused = self._form(AUDIT_ID_REUSED)
+        self.replace_rules(rules)
 
     @property
     def rules(self) -> tuple[Rule, ...]:
@@ -39,14 +41,18 @@ class Engine:
     def replace_rules(self, rules: Sequence[Rule]) -> None:
         """Put other rules in force, from the next event on."""
         self._rules = RuleSet(rules, self._schema)
+        self._forms = [self._form(rule) for rule in rules]
 
-    def candidates(self, key: Key) -> int:
-        """Return how many rules are left to test on events of one kind."""
-        return self._rules.candidates(key)
+    def _form(self, rule: Rule) -> AlertForm:
+        return AlertForm(rule, self._schema, self._redaction)
 
-    def match(self, event: AuditEvent) -> Sequence[int]:
-        """Return the indices of the rules that match an event."""
-        return self._rules.match(event, key_of(event))
+    def candidates(self, event: AuditEvent) -> int:
+        """Return how many rules are left to test on events of this kind."""
+        return self._rules.candidates(self._rules.key(event))
+
+    def match(self, events: Iterable[AuditEvent]) -> list[tuple[int, list[int]]]:
+        """Return the index of each event that rules match, and the indices of these rules."""
+        return self._rules.match_all(events)
 
     def evaluate(
         self, events: Sequence[AuditEvent], raw: Callable[[int], bytes], cluster: str
@@ -60,28 +66,18 @@ class Engine:
         """
         # Match all before building any alert: each is faster by itself than in turns.
         return fold_stages(
-            self._builder.build(rule, events[index], raw(index), cluster)
-            for index, rule in self._hits(events, cluster)
+            form.build(events[index], raw(index), cluster)
+            for index, form in self._hits(events, cluster)
         )
 
-    def _hits(self, events: Sequence[AuditEvent], cluster: str) -> list[tuple[int, Rule]]:
-        """Return the index of each event that matched, and the rule, in the order of events."""
-        match, rules = self._rules.match, self._rules.rules
-        reused = self._audit_ids.setdefault(cluster, AuditIds()).reused
-        hits: list[tuple[int, Rule]] = []
-        for index, event in enumerate(events):
-            found = match(event, key_of(event))
-            if found:
-                hits.extend((index, rules[hit]) for hit in found)
-            if reused(event):
-                hits.append((index, AUDIT_ID_REUSED))
+    def _hits(self, events: Sequence[AuditEvent], cluster: str) -> list[tuple[int, AlertForm]]:
+        """Return the index of each event that matched, and its rule's alert, in order."""
+        hits = [(index, self._forms[hit]) for index, found in self.match(events) for hit in found]
+        reused = self._audit_ids.setdefault(cluster, AuditIds()).reused(events)
+        if reused:
+            hits.extend((index, self._audit_id_reused) for index in reused)
+            hits.sort(key=itemgetter(0))
         return hits
-
-
-def key_of(event: AuditEvent) -> Key:
-    """Return what rules are indexed by: verb, resource and subresource."""
-    ref = event.object_ref or NO_OBJECT
-    return event.verb, ref.resource, ref.subresource
 
 
 def fold_stages(alerts: Iterable[Alert]) -> list[Alert]:

@@ -7,17 +7,13 @@ from hashlib import blake2b
 
 import msgspec
 
+from tocsin.model.digest import digest
 from tocsin.model.event import NO_USER, AuditEvent
 
 # How the API server's log back end begins a line; list items leave it out.
 _LOG_PREFIX = b'{"kind":"Event","apiVersion":"audit.k8s.io/v1",'
 _HEADER = frozenset({"kind", "apiVersion"})
 _members = msgspec.json.Decoder(dict[str, msgspec.Raw])
-
-
-def digest(*parts: str | None) -> str:
-    """Return one digest over several texts; None and empty differ, borders count."""
-    return blake2b(msgspec.json.encode(parts), digest_size=16).hexdigest()
 
 
 def event_digest(cluster: str, event: AuditEvent, raw: bytes) -> str:

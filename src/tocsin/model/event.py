@@ -1,13 +1,20 @@
 """The audit event, `audit.k8s.io/v1`, as Kubernetes API servers send it.
 
 Metadata is typed, the two bodies stay undecoded JSON until a rule asks for them: most
-events match nothing, and decoding their bodies would be most of the work.
+events match nothing, and decoding their bodies would be most of the work. So do annotations
+and the user's `extra`, which take a fifth of the time of all the rest.
 Absent and null are the same here (None); an empty string is neither.
 Field names follow Python; the JSON names are the API's own (staging/src/k8s.io/apiserver/
 pkg/apis/audit/v1/types.go of Kubernetes).
 """
 
+from typing import NewType
+
 import msgspec
+
+# Undecoded JSON of an object with free keys, falsy when absent. Nobody asks for most of them.
+RawMap = NewType("RawMap", msgspec.Raw)
+NO_MAP = RawMap(msgspec.Raw())
 
 JSON = dict[str, object] | list[object] | str | int | float | bool | None
 
@@ -18,7 +25,7 @@ class User(msgspec.Struct, gc=False, rename="camel"):
     username: str | None = None
     uid: str | None = None
     groups: list[str] | None = None
-    extra: dict[str, list[str]] | None = None
+    extra: RawMap = NO_MAP
 
 
 class AuthenticationMetadata(msgspec.Struct, gc=False, rename="camel"):
@@ -70,8 +77,8 @@ class AuditEvent(
 ):
     """One stage of one API request.
 
-    `request_object` and `response_object` are raw JSON, falsy when absent; they point into
-    the batch they came from, so nothing may keep an event longer than its batch.
+    `request_object`, `response_object` and `annotations` are raw JSON, falsy when absent; they
+    point into the batch they came from, so nothing may keep an event longer than its batch.
     The four fields without a default are those without which an event says nothing.
     """
 
@@ -91,7 +98,7 @@ class AuditEvent(
     response_object: msgspec.Raw = msgspec.Raw()
     request_received_timestamp: str | None = None
     stage_timestamp: str | None = None
-    annotations: dict[str, str] | None = None
+    annotations: RawMap = NO_MAP
     kind: str | None = None
     api_version: str | None = None
 
@@ -100,3 +107,30 @@ class AuditEvent(
 NO_USER = User()
 NO_OBJECT = ObjectRef()
 NO_STATUS = ResponseStatus()
+
+
+class ObjectMeta(msgspec.Struct, gc=False, rename="camel"):
+    """What an object's metadata says about it, as far as Tocsin asks; of any JSON type."""
+
+    name: object = None
+    uid: object = None
+    owner_references: object = None
+
+
+class _Object(msgspec.Struct, gc=False):
+    metadata: ObjectMeta | None = None
+
+
+NO_META = ObjectMeta()
+_decode_object = msgspec.json.Decoder(_Object, float_hook=str).decode
+
+
+def metadata_of(body: msgspec.Raw) -> ObjectMeta:
+    """Return the metadata of the object in a body; empty if there is none of a proper form.
+
+    The rest of the body is skipped, not decoded: that takes a quarter of the time.
+    """
+    try:
+        return _decode_object(body).metadata or NO_META if body else NO_META
+    except (msgspec.DecodeError, RecursionError, ValueError):
+        return NO_META

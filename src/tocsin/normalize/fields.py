@@ -8,12 +8,16 @@ against.
 import posixpath
 from urllib.parse import parse_qsl, unquote
 
+import msgspec
+
 from tocsin.model.event import (
     NO_OBJECT,
     NO_STATUS,
     NO_USER,
     AuditEvent,
     AuthenticationMetadata,
+    RawMap,
+    metadata_of,
 )
 from tocsin.normalize.csr import certificate_request
 from tocsin.normalize.decode import BodyDecoder
@@ -43,11 +47,14 @@ _TEMPLATE = ("spec", "template", "spec")
 # `/api/v1/nodes/NAME/proxy` and `/api/v1/namespaces/NS/pods/NAME/proxy`.
 _PROXY_SEGMENT, _PROXY_SEGMENT_IN_NAMESPACE = 4, 6
 _UNAUTHENTICATED, _FORBIDDEN = 401, 403
+_BODIES = ("requestObject", "responseObject")
 _SERVICE_ACCOUNT = "system:serviceaccount:"
 _NODE = "system:node:"
 
+decode_body = BodyDecoder()
 
-def podspec(event: AuditEvent, request: object, response: object) -> dict[str, object] | None:
+
+def podspec(event: AuditEvent) -> dict[str, object] | None:
     """Return the pod specification that a request writes, of a pod or a workload template.
 
     `containers` holds all three lists of containers, each element marked with the list it
@@ -57,8 +64,10 @@ def podspec(event: AuditEvent, request: object, response: object) -> dict[str, o
     ref = event.object_ref or NO_OBJECT
     place = _PLACES.get(ref.resource or "", _TEMPLATE)
     if event.verb != "patch":
-        return _view(request, "request", place) or _view(response, "response", place)
-    return _view(response, "response", place) or _view(request, "patch", place)
+        spec = _view(_body(event.request_object), "request", place)
+        return spec or _view(_body(event.response_object), "response", place)
+    spec = _view(_body(event.response_object), "response", place)
+    return spec or _view(_body(event.request_object), "patch", place)
 
 
 def _view(body: object, source: str, place: tuple[str, ...]) -> dict[str, object] | None:
@@ -117,10 +126,9 @@ def proxy(event: AuditEvent) -> dict[str, object] | None:
     return {"path": normal_path("/".join(parts[start + 1 :])), "query": query}
 
 
-def csr(event: AuditEvent, request: object) -> dict[str, object] | None:
+def csr(event: AuditEvent) -> dict[str, object] | None:
     """Return what a CertificateSigningRequest asks for; see `csr.certificate_request`."""
-    del event
-    spec = _get(request, ("spec",))
+    spec = _get(_body(event.request_object), ("spec",))
     return certificate_request(spec) if type(spec) is dict else None
 
 
@@ -140,16 +148,15 @@ def outcome(event: AuditEvent) -> str | None:
         return "started" if event.stage == "ResponseStarted" else "allowed"
     if code >= 500:  # noqa: PLR2004 - HTTP: server error
         return "error"
-    if (event.annotations or {}).get(DECISION) == "forbid":
+    if _map(event.annotations).get(DECISION) == "forbid":
         return "denied"
     return "refused" if code == _FORBIDDEN else "failed"
 
 
-def owner(event: AuditEvent, request: object, response: object) -> dict[str, object] | None:
+def owner(event: AuditEvent) -> dict[str, object] | None:
     """Return the controller that owns the object: `kind`, `name`, `uid`."""
-    del event
-    for body in (response, request):
-        for reference in _dicts(_get(body, ("metadata", "ownerReferences"))):
+    for raw in (event.response_object, event.request_object):
+        for reference in _dicts(metadata_of(raw).owner_references):
             if reference.get("controller") is True:
                 return {key: reference.get(key) for key in ("kind", "name", "uid")}
     return None
@@ -157,11 +164,10 @@ def owner(event: AuditEvent, request: object, response: object) -> dict[str, obj
 
 def credential(event: AuditEvent) -> dict[str, object] | None:
     """Return the `id` of the credential in use and of one `issued` by this request."""
-    extra = (event.user or NO_USER).extra or {}
-    ids = extra.get(CREDENTIAL_ID)
+    ids = _map((event.user or NO_USER).extra).get(CREDENTIAL_ID)
     found: dict[str, object] = {
-        "id": ids[0] if ids else None,
-        "issued": (event.annotations or {}).get(ISSUED_CREDENTIAL_ID),
+        "id": ids[0] if type(ids) is list and ids else None,
+        "issued": _map(event.annotations).get(ISSUED_CREDENTIAL_ID),
     }
     return found if any(found.values()) else None
 
@@ -195,6 +201,15 @@ def _identity_kind(name: str) -> str:
     return "system" if name.startswith("system:") else "user"
 
 
+def _body(raw: msgspec.Raw) -> object:
+    return decode_body(raw) if raw else None
+
+
+def _map(raw: RawMap) -> dict[str, object]:
+    found = _body(raw)
+    return found if type(found) is dict else {}
+
+
 def _get(node: object, path: tuple[str, ...]) -> object:
     for key in path:
         if type(node) is not dict:
@@ -206,10 +221,6 @@ def _get(node: object, path: tuple[str, ...]) -> object:
 def _dicts(node: object) -> list[dict[str, object]]:
     return [item for item in node if type(item) is dict] if type(node) is list else []
 
-
-_BODIES = ("requestObject", "responseObject")
-
-decode_body = BodyDecoder()
 
 AUDIT = Schema(
     attributes=attributes_of(AuditEvent),
@@ -252,4 +263,10 @@ AUDIT = Schema(
         "stage": frozenset({"requestreceived", "responsestarted", "responsecomplete", "panic"}),
         "level": frozenset({"metadata", "request", "requestresponse"}),
     },
+    recurring=frozenset(
+        {
+            *("user.username", "user.groups", "impersonatedUser.username"),
+            *("impersonatedUser.groups", "sourceIPs", "userAgent"),
+        }
+    ),
 )

@@ -9,19 +9,32 @@ patterns and functions are handed over as constants in the function's globals. I
 rather than rule, is what generated code knows, so this module is the injection boundary.
 """
 
-import linecache
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 import msgspec
 
 from tocsin.rules import ir
+from tocsin.rules.code import BAND, Code, Junction, define
 from tocsin.rules.interpret import related
+from tocsin.rules.layout import lay_out
 from tocsin.rules.operators import text_test
 from tocsin.rules.regex import searcher
 from tocsin.rules.schema import Schema
-from tocsin.rules.scope import Code, ElementScope, EventScope, Scope
+from tocsin.rules.scope import ElementScope, EventScope, Scope
 
-Bucket = Callable[[msgspec.Struct], list[int]]
+Hits = tuple[int, ...]
+Key = tuple[str | None, str | None, str | None]
+# Returns the indices of the conditions that hold, in no particular order.
+Bucket = Callable[[msgspec.Struct], Hits]
+# Returns besides what events are indexed by: one call less for every event.
+Entry = Callable[[msgspec.Struct], tuple[Hits, Key]]
+
+# Between texts that are searched as one.
+_BETWEEN = "\n"
+# A number of more digits is compared as text.
+_MAX_DIGITS = 18
+# Deeper conditions are evaluated as one expression: each step is a level of indentation, or two.
+_MAX_DEPTH = 10
 
 
 def compile_bucket(rules: Iterable[tuple[int, ir.Expr]], schema: Schema, name: str) -> Bucket:
@@ -33,15 +46,32 @@ def compile_bucket(rules: Iterable[tuple[int, ir.Expr]], schema: Schema, name: s
         name: what tracebacks and `explain` call the function.
     """
     scope = EventScope(schema)
-    source = scope.function([(index, _conjuncts(expr, scope)) for index, expr in rules])
-    return _define(source, "bucket", f"<rules {name!r}>", scope.constants)  # type: ignore[return-value]
+    return _function(_statements(rules, scope), "hits", name, scope)  # type: ignore[return-value]
 
 
-def _define(source: str, name: str, label: str, constants: dict[str, object]) -> object:
-    # linecache keeps the source, so that a traceback through generated code is readable.
-    linecache.cache[label] = (len(source), None, source.splitlines(keepends=True), label)
-    exec(compile(source, label, "exec"), constants)  # noqa: S102
-    return constants[name]
+def compile_entry(rules: Iterable[tuple[int, ir.Expr]], schema: Schema, name: str) -> Entry:
+    """Return such a function for the rules that every event meets.
+
+    It returns the event's key fields, too, and remembers outcomes of tests on recurring texts.
+    """
+    scope = EventScope(schema, remember=True)
+    key = [scope.attribute(field) for field in schema.key]
+    # A term that always holds, to have bound what is returned.
+    last = (f"key = ({', '.join(key)})", [Code("True", frozenset(key))])
+    statements = [*_statements(rules, scope), last]
+    return _function(statements, "hits, key", name, scope)  # type: ignore[return-value]
+
+
+def _statements(rules: Iterable[tuple[int, ir.Expr]], scope: Scope) -> list[tuple[str, list[Code]]]:
+    return [(f"hits += ({index},)", _conjuncts(expr, scope)) for index, expr in rules]
+
+
+def _function(
+    statements: list[tuple[str, list[Code]]], result: str, name: str, scope: Scope
+) -> object:
+    lines = ["def bucket(e):", "    hits = ()", *lay_out(statements, scope, "    ")]
+    source = "\n".join([*lines, f"    return {result}", ""])
+    return define(source, "bucket", f"<rules {name!r}>", scope.constants)
 
 
 def _conjuncts(expr: ir.Expr, scope: Scope) -> list[Code]:
@@ -52,56 +82,55 @@ def _conjuncts(expr: ir.Expr, scope: Scope) -> list[Code]:
 def _emit(expr: ir.Expr, scope: Scope) -> Code:
     match expr:
         case ir.AllOf(terms):
-            return _combine([_emit(term, scope) for term in terms], " and ", "True")
+            return _combine([_emit(term, scope) for term in terms], "and", scope)
         case ir.AnyOf(terms):
-            return _combine([_emit(term, scope) for term in terms], " or ", "False")
+            return _combine([_emit(term, scope) for term in terms], "or", scope)
         case ir.Not(term):
             inner = _emit(term, scope)
-            return Code(f"not ({inner.text})", inner.reads, inner.cost + 1)
+            # An exception is asked after what it is an exception from.
+            return Code(f"not ({inner.text})", inner.reads, inner.cost + BAND)
         case ir.Test(path, op):
-            return _test(path, op, scope)
+            return scope.remembered(path, op) or _test(path, op, scope)
         case ir.Anywhere(op):
-            return _any_text(scope.everything(), op, scope)
+            return _any_text(scope.everything(folded=_is_folded(op)), op, scope)
         case ir.Each(path, term):
             return _each(path, term, scope)
 
 
-def _combine(terms: list[Code], operator: str, empty: str) -> Code:
+def _combine(terms: list[Code], operator: Junction, scope: Scope) -> Code:
+    """Return terms joined; costly ones behind the others, as a variable of their own."""
+    cheap = [term for term in terms if scope.weight(term) < BAND]
+    costly = [term for term in terms if scope.weight(term) >= BAND]
+    first, rest = _joined(cheap, operator), _joined(costly, operator)
+    if not cheap or not costly or max(map(scope.depth, (first, rest))) >= _MAX_DEPTH:
+        return _joined(terms, operator)
+    name = scope.bind_stepwise(first, operator, rest)
+    return Code(name, frozenset({name}))
+
+
+def _joined(terms: list[Code], operator: Junction) -> Code:
     if not terms:
-        return Code(empty)
+        return Code("True" if operator == "and" else "False")
     ordered = sorted(terms, key=lambda term: term.cost)
     reads = frozenset().union(*(term.reads for term in terms))
-    return Code(
-        f"({operator.join(term.text for term in ordered)})",
-        reads,
-        max(term.cost for term in terms) + 1,
-    )
+    text = f" {operator} ".join(term.text for term in ordered)
+    return Code(f"({text})", reads, max(term.cost for term in terms) + 1)
 
 
 def _each(path: str, term: ir.Expr, scope: Scope) -> Code:
     items = scope.leaves(path)
     inner = ElementScope(scope.constants)
-    condition = _emit(term, inner)
     name = f"each{len(scope.constants)}"
-    source = "\n".join(
-        [
-            f"def {name}(items):",
-            "    for item in items:",
-            *inner.lines(),
-            f"        if {condition.text}:",
-            "            return True",
-            "    return False",
-            "",
-        ]
-    )
-    _define(source, name, f"<{name} {path!r}>", scope.constants)
+    found = lay_out([("return True", _conjuncts(term, inner))], inner, "        ")
+    lines = [f"def {name}(items):", "    for item in items:", *found, "    return False", ""]
+    define("\n".join(lines), name, f"<{name} {path!r}>", scope.constants)
     return Code(f"{name}({items})", frozenset({items}), 9)
 
 
 def _test(path: str, op: ir.Operator, scope: Scope) -> Code:
     if isinstance(op, ir.SameAs):
         left, right = scope.leaves(path), scope.leaves(op.path)
-        call = f"{scope.once(related)}({left}, {right}, {op.how!r})"
+        call = f"{scope.constant(related)}({left}, {right}, {op.how!r})"
         return Code(call, frozenset({left, right}), 8)
     scalar = scope.scalar(path)
     if scalar is not None:
@@ -109,7 +138,11 @@ def _test(path: str, op: ir.Operator, scope: Scope) -> Code:
     if isinstance(op, ir.Present):
         leaves = scope.leaves(path)
         return Code(leaves if op.wanted else f"not {leaves}", frozenset({leaves}), 5)
-    return _any_text(scope.texts(path), op, scope)
+    return _any_text(scope.texts(path, folded=_is_folded(op)), op, scope)
+
+
+def _is_folded(op: ir.Operator) -> bool:
+    return isinstance(op, ir.TextIs) and op.fold
 
 
 def _scalar_test(scalar: tuple[str, str], op: ir.Operator, scope: Scope) -> Code:
@@ -117,12 +150,16 @@ def _scalar_test(scalar: tuple[str, str], op: ir.Operator, scope: Scope) -> Code
     if isinstance(op, ir.Present):
         return Code(f"{variable} is {'not ' if op.wanted else ''}None", frozenset({variable}))
     if kind == "number":
-        text = f"str({variable}) if {variable} is not None else ''"
-    elif isinstance(op, ir.TextIs) and op.fold:
-        text = f"{variable}.lower() if {variable} else ''"
+        if isinstance(op, ir.TextIs) and op.how == "equals":
+            numbers = frozenset(number for text in op.texts for number in _number(text))
+            return Code(f"{variable} in {scope.constant(numbers)}", frozenset({variable}))
+        code = f"str({variable}) if {variable} is not None else ''"
+        bound = scope.bind(f"text {variable}", code, (variable,), 1)
+    elif _is_folded(op):
+        code = f"{variable}.lower() if {variable} else ''"
+        bound = scope.bind(f"folded {variable}", code, (variable,), 1)
     else:
-        text = f"{variable} or ''"
-    bound = scope.bind(text, text, (variable,))
+        bound = scope.bind(f"text {variable}", f"{variable} or ''", (variable,))
     test = _text_code(bound, op, scope)
     if text_test(op)(""):
         # The empty text satisfies the operator, a missing field does not.
@@ -130,18 +167,22 @@ def _scalar_test(scalar: tuple[str, str], op: ir.Operator, scope: Scope) -> Code
     return test
 
 
-def _any_text(texts: str, op: ir.Operator, scope: Scope) -> Code:
+def _any_text(texts: Code, op: ir.Operator, scope: Scope) -> Code:
     """Return the test whether some text of a list satisfies `op`."""
-    source = scope.folded(texts) if isinstance(op, ir.TextIs) and op.fold else texts
-    reads = frozenset({source if source.isidentifier() else texts})
-    if isinstance(op, ir.TextIs) and op.how == "equals":
-        wanted = scope.constant(frozenset(op.texts))
-        return Code(f"not {wanted}.isdisjoint({source})", reads, 5)
-    if isinstance(op, ir.TextIs | ir.Pattern):
-        one = _text_code("t", op, scope)
-        return Code(f"any([{one.text} for t in {source}])", reads, one.cost + 5)
-    test = scope.constant(text_test(op))
-    return Code(f"any(map({test}, {source}))", reads, 9)
+    match op:
+        case ir.TextIs("equals", wanted):
+            test = f"not {scope.constant(frozenset(wanted))}.isdisjoint({texts.text})"
+            return Code(test, texts.reads, 5)
+        case ir.TextIs("contains", wanted) if all(wanted) and _BETWEEN not in "".join(wanted):
+            # What is looked for cannot reach from one text into the next.
+            joined = f"{_BETWEEN!r}.join({texts.text})"
+            return _text_code(scope.bind(joined, joined, tuple(texts.reads), 1), op, scope)
+        case ir.TextIs() | ir.Pattern():
+            one = _text_code("t", op, scope)
+            return Code(f"any([{one.text} for t in {texts.text}])", texts.reads, one.cost + 5)
+        case _:
+            test = f"any(map({scope.constant(text_test(op))}, {texts.text}))"
+            return Code(test, texts.reads, 9)
 
 
 def _text_code(variable: str, op: ir.Operator, scope: Scope) -> Code:
@@ -162,3 +203,9 @@ def _text_code(variable: str, op: ir.Operator, scope: Scope) -> Code:
             return Code(f"{search}({variable}) is not None", reads, 4)
         case _:
             return Code(f"{scope.constant(text_test(op))}({variable})", reads, 4)
+
+
+def _number(text: str) -> Iterator[int]:
+    """Yield the number whose canonical text this is, if it is one."""
+    if text.removeprefix("-").isdecimal() and len(text) <= _MAX_DIGITS and str(int(text)) == text:
+        yield int(text)

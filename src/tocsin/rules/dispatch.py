@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import msgspec
 
 from tocsin.rules import ir
-from tocsin.rules.compile import Bucket, compile_bucket
+from tocsin.rules.compile import Bucket, Entry, Hits, Key, compile_bucket, compile_entry
 from tocsin.rules.interpret import EventView, matches
 from tocsin.rules.operators import text_test
 from tocsin.rules.schema import Derived, Schema
@@ -23,8 +23,6 @@ MAX_BUCKETS = 2048
 MAX_KEYS = 8192
 # No verb or resource is this long; such a request must not take up the index's memory.
 MAX_KEY_TEXT = 1024
-
-Key = tuple[str | None, str | None, str | None]
 
 # Stands for all values that no rule tells apart; known by identity, its text means nothing.
 OTHER = "*"
@@ -40,7 +38,7 @@ class DispatchStats:
 
 
 class RuleSet:
-    """Compiled rules; `match` is the hot path of the whole product."""
+    """Compiled rules; `match_all` is the hot path of the whole product."""
 
     def __init__(self, rules: Sequence[ir.Rule], schema: Schema) -> None:
         self.rules = tuple(rules)
@@ -57,32 +55,45 @@ class RuleSet:
         ]
         # One function for the rules that look at every event, shared by all kinds of request:
         # code that runs all the time stays in the processor's cache.
-        self._everywhere, self._common = self._compile_common()
+        self._everywhere, self._entry = self._compile_entry()
         self._functions: dict[Key, Bucket] = {}
         self._canonical: dict[Key, Bucket] = {}
         self._generic: Bucket | None = None
 
-    def _compile_common(self) -> tuple[frozenset[int], Bucket]:
+    def _compile_entry(self) -> tuple[frozenset[int], Entry]:
         """Return the indices of the rules for all kinds of request, and their function."""
+        rules = [(i, c) for i, c in enumerate(self._conditions) if self._is_for_all(c)]
         try:
-            rules = [(i, c) for i, c in enumerate(self._conditions) if self._is_for_all(c)]
-            return frozenset(i for i, _ in rules), compile_bucket(rules, self.schema, "all")
+            return frozenset(i for i, _ in rules), compile_entry(rules, self.schema, "all")
         except Exception:  # noqa: BLE001 - then they are compiled with the others, or not at all
-            return frozenset(), _no_rules
+            return frozenset(), compile_entry([], self.schema, "all")
 
-    def match(self, event: msgspec.Struct, key: Key) -> Sequence[int]:
-        """Return the indices of the rules that match; `key` holds the event's key fields."""
-        try:
-            hits = self._common(event)
-            function = self._functions.get(key)
-            if function is None:
-                function = self._function(key)
-            if function is not _no_rules:
-                hits = sorted(hits + found) if (found := function(event)) else hits
-        except Exception:  # noqa: BLE001 - a fault in one rule must not hide the others
-            return self._match_slowly(event)
-        else:
-            return hits
+    def match(self, event: msgspec.Struct) -> list[int]:
+        """Return the indices of the rules that match an event."""
+        return [hit for _, hits in self.match_all([event]) for hit in hits]
+
+    def match_all(self, events: Iterable[msgspec.Struct]) -> list[tuple[int, list[int]]]:
+        """Return the index of each event that rules match, and the indices of these rules."""
+        matched = []
+        entry, functions = self._entry, self._functions
+        for index, event in enumerate(events):
+            hits: Sequence[int]
+            try:
+                hits, key = entry(event)
+                function = functions.get(key)
+                if function is None:
+                    function = self._function(key)
+                if function is not _no_rules:
+                    hits += function(event)
+            except Exception:  # noqa: BLE001 - a fault in one rule must not hide the others
+                hits = self._match_slowly(event)
+            if hits:
+                matched.append((index, sorted(hits)))
+        return matched
+
+    def key(self, event: msgspec.Struct) -> Key:
+        """Return what an event is indexed by."""
+        return self._entry(event)[1]
 
     def candidates(self, key: Key) -> int:
         """Return how many rules are left to test on events with this key."""
@@ -177,9 +188,9 @@ class RuleSet:
         return hits
 
 
-def _no_rules(event: msgspec.Struct) -> list[int]:
+def _no_rules(event: msgspec.Struct) -> Hits:
     del event
-    return []
+    return ()
 
 
 class _KeyField:

@@ -27,6 +27,10 @@ class EventView:
         found = self._schema.locate(path)
         return [] if found is None else found.extract(self._field(found.name))
 
+    def text(self, path: str) -> str | None:
+        """Return the first text at `path`, if there is one."""
+        return next(iter(texts_of(self.values(path))), None)
+
     def everything(self) -> Iterator[object]:
         """Yield every scalar of the event, in the typed fields and in the bodies."""
         for name, attribute in self._schema.attributes.items():
@@ -47,8 +51,7 @@ class EventView:
         derived = self._schema.derived[name]
         if not derived.possible({key: self._key(key) for key in derived.only}):
             return None
-        bodies = [self._field(body) for body in derived.bodies]
-        return derived.compute(self._event, *bodies)
+        return derived.compute(self._event)
 
     def _key(self, name: str) -> str | None:
         value = self._field(name)
@@ -58,7 +61,7 @@ class EventView:
         value: object = self._event
         for step in attribute.path:
             value = getattr(value, step) if value is not None else None
-        if attribute.kind == "body":
+        if attribute.kind in ("body", "map"):
             return self._schema.decode(value) if value else None  # type: ignore[arg-type]
         return value
 

@@ -8,7 +8,7 @@ import types
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 
@@ -16,7 +16,7 @@ from tocsin.rules.extract import Extract, extractor
 from tocsin.rules.paths import last_segment, split
 
 Kind = Literal["text", "number", "texts", "map", "struct", "body"]
-Derive = Callable[..., object]
+Derive = Callable[[Any], object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class Attribute:
 
 @dataclass(frozen=True, slots=True)
 class Derived:
-    """A field computed from the event and, as further arguments, some of its decoded bodies.
+    """A field computed from the event, from its typed fields or from the `bodies` named.
 
     `text` says that it is a single text. `only` names the values of key fields for which the
     field can exist at all; for other events nothing is computed, or even decoded.
@@ -60,10 +60,12 @@ class Schema:
     Attributes:
         attributes: typed fields by the name that rules use (`objectRef.resource`).
         derived: computed fields by name (`podspec`).
-        decode: turns a raw body into JSON values; total, None for what cannot be decoded.
+        decode: turns a raw body or map into JSON values; total, None for what it cannot decode.
         defaults: stand-ins for absent structs, by the attribute that holds them.
         key: the three attributes by which rules are indexed.
         values: the only values, in lower case, of fields that have few.
+        recurring: attributes, texts or lists of texts, of which a cluster has few values that
+            come again and again; see `verdicts`.
     """
 
     attributes: Mapping[str, Attribute]
@@ -72,6 +74,7 @@ class Schema:
     defaults: Mapping[str, msgspec.Struct]
     key: tuple[str, str, str]
     values: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    recurring: frozenset[str] = frozenset()
     # Paths come from rules, never from events, so this stays small.
     _located: dict[str, Located | None] = field(default_factory=dict, compare=False, repr=False)
 
@@ -145,4 +148,5 @@ def _kind(hint: object) -> Kind:
         return "number"
     if hint is msgspec.Raw:
         return "body"
-    return "texts" if typing.get_origin(hint) is list else "map"
+    # A type of its own, made of Raw, is a map with free keys.
+    return "map" if getattr(hint, "__supertype__", None) is msgspec.Raw else "texts"

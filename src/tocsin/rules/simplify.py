@@ -4,7 +4,7 @@
 known fields only, which is how one rule set becomes a small function per kind of request.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import msgspec
 
@@ -18,9 +18,9 @@ def simplify(expr: ir.Expr) -> ir.Expr:
     """Return an equal tree: constants folded, nested terms of one kind flattened, texts merged."""
     match expr:
         case ir.AllOf(terms):
-            return _all(tuple(simplify(term) for term in terms))
+            return _all(simplify(term) for term in terms)
         case ir.AnyOf(terms):
-            return _any(tuple(simplify(term) for term in terms))
+            return _any(simplify(term) for term in terms)
         case ir.Not(term):
             return _not(simplify(term))
         case ir.Each():
@@ -33,9 +33,9 @@ def assume(expr: ir.Expr, known: Callable[[ir.Test | ir.Each], bool | None]) -> 
     """Return `expr` with every test that `known` can decide replaced by its outcome."""
     match expr:
         case ir.AllOf(terms):
-            return _all(tuple(assume(term, known) for term in terms))
+            return _all(assume(term, known) for term in terms)
         case ir.AnyOf(terms):
-            return _any(tuple(assume(term, known) for term in terms))
+            return _any(assume(term, known) for term in terms)
         case ir.Not(term):
             return _not(assume(term, known))
         case ir.Test() | ir.Each():
@@ -45,7 +45,7 @@ def assume(expr: ir.Expr, known: Callable[[ir.Test | ir.Each], bool | None]) -> 
             return expr
 
 
-def _all(terms: tuple[ir.Expr, ...]) -> ir.Expr:
+def _all(terms: Iterable[ir.Expr]) -> ir.Expr:
     flat: list[ir.Expr] = []
     for term in terms:
         if term == FALSE:
@@ -54,7 +54,7 @@ def _all(terms: tuple[ir.Expr, ...]) -> ir.Expr:
     return flat[0] if len(flat) == 1 else ir.AllOf(tuple(flat))
 
 
-def _any(terms: tuple[ir.Expr, ...]) -> ir.Expr:
+def _any(terms: Iterable[ir.Expr]) -> ir.Expr:
     flat: list[ir.Expr] = []
     for term in terms:
         if term == TRUE:
@@ -69,6 +69,9 @@ def _not(term: ir.Expr) -> ir.Expr:
         return FALSE
     if term == FALSE:
         return TRUE
+    if isinstance(term, ir.AnyOf):
+        # Terms by themselves can be shared between rules: nearly all name exceptions so.
+        return ir.AllOf(tuple(_not(one) for one in term.terms))
     return term.term if isinstance(term, ir.Not) else ir.Not(term)
 
 

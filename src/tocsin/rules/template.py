@@ -3,7 +3,7 @@
 Event text that is filled in stays text: it is never looked at for further placeholders.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 
 # Enough for a line in a chat; what is cut off is in the event itself.
@@ -15,7 +15,7 @@ def placeholders(template: str) -> list[str]:
     return [name for _, name in _parts(template) if name]
 
 
-def fill(template: str, read: Callable[[str], list[str]]) -> str:
+def fill(template: str, read: Callable[[str], Sequence[str]]) -> str:
     """Return the template with each placeholder replaced by its values, joined by commas.
 
     Args:

@@ -47,9 +47,7 @@ def test_reuse_is_noticed_across_batches_and_in_the_first_stage() -> None:
     ],
 )
 def test_stages_resends_and_aggregated_servers_are_no_reuse(change: dict[str, object]) -> None:
-    ids = AuditIds()
-    assert not ids.reused(event())
-    assert not ids.reused(event(**change))
+    assert AuditIds().reused([event(), event(**change)]) == []
 
 
 def test_same_id_in_another_cluster_is_no_reuse() -> None:
@@ -59,27 +57,28 @@ def test_same_id_in_another_cluster_is_no_reuse() -> None:
 
 
 def test_events_without_an_id_are_not_taken_for_one_another() -> None:
-    ids = AuditIds()
-    assert not ids.reused(event(auditID=""))
-    assert not ids.reused(event(auditID="", requestURI="/x", requestReceivedTimestamp=LATER))
+    other = event(auditID="", requestURI="/x", requestReceivedTimestamp=LATER)
+    assert AuditIds().reused([event(auditID=""), other]) == []
 
 
 def test_memory_is_bounded_and_the_recent_past_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(audit_ids, "GENERATION", 10)
     ids = AuditIds()
-    assert not ids.reused(event(requestURI="/first"))
-    for number in range(12):
-        assert not ids.reused(event(auditID=f"other-{number}"))
-    assert ids.reused(event(requestURI="/second", requestReceivedTimestamp=LATER))
+    first, second = (
+        event(requestURI="/first"),
+        event(requestURI="/second", requestReceivedTimestamp=LATER),
+    )
+    assert ids.reused([first, *(event(auditID=f"other-{number}") for number in range(12))]) == []
+    assert ids.reused([event(auditID="new"), second]) == [1]
     for number in range(100):
-        ids.reused(event(auditID=f"more-{number}"))
+        ids.reused([event(auditID=f"more-{number}")])
         assert len(ids._recent) + len(ids._older) <= 20
 
 
 def test_endless_ids_take_no_more_memory_than_short_ones() -> None:
     ids = AuditIds()
     long = "x" * 1_000_000
-    assert not ids.reused(event(auditID=long, requestURI="/" + long))
+    assert not ids.reused([event(auditID=long, requestURI="/" + long)])
     assert all(
         isinstance(part, int) for entry in ids._recent.items() for part in (entry[0], *entry[1])
     )

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from tests.unit.audit import alerts_of, item, new_engine, rule, text_is
-from tocsin.detect.build import utc
+from tocsin.detect.times import utc
 from tocsin.model.alert import Alert, Technique, to_json_line
 from tocsin.rules.template import MAX_VALUE
 
@@ -129,6 +129,12 @@ def test_generated_name_is_that_of_the_answer() -> None:
     found = alert_of(item(objectRef={"resource": "pods"}, responseObject=body))
     assert (found.target.name, found.target.uid) == ("web-x7k2p", "u-2")
     assert alert_of(item(objectRef={"resource": "pods"})).target.name is None
+
+
+def test_name_of_the_answer_that_is_no_text_is_left_out() -> None:
+    body = {"metadata": {"name": 7, "uid": ["u"]}}
+    found = alert_of(item(objectRef={"resource": "pods"}, responseObject=body))
+    assert (found.target.name, found.target.uid) == (None, None)
 
 
 def test_field_with_several_values_is_a_list() -> None:

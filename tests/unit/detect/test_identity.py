@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.audit import encoded, event, item
-from tocsin.detect.identity import alert_id, digest, event_digest
+from tocsin.detect.identity import alert_id, event_digest
+from tocsin.model.digest import digest
 from tocsin.model.event import AuditEvent
 from tocsin.normalize.decode import decode
 

@@ -1,9 +1,10 @@
 """The event as API servers send it."""
 
+import msgspec
 import pytest
 
 from tests.unit.audit import event
-from tocsin.model.event import NO_OBJECT, NO_STATUS, NO_USER
+from tocsin.model.event import NO_META, NO_OBJECT, NO_STATUS, NO_USER, metadata_of
 
 
 def test_names_are_those_of_the_api() -> None:
@@ -16,7 +17,7 @@ def test_names_are_those_of_the_api() -> None:
     )
     assert one.audit_id.startswith("9a1b")
     assert one.impersonated_user is not None
-    assert one.impersonated_user.extra == {"k": ["v"]}
+    assert bytes(one.impersonated_user.extra) == b'{"k":["v"]}'
     assert one.authentication_metadata is not None
     assert one.authentication_metadata.impersonation_constraint == "c"
     assert one.object_ref is not None
@@ -30,6 +31,7 @@ def test_names_are_those_of_the_api() -> None:
 def test_absent_and_null_are_the_same(absent: str) -> None:
     without = event(**{absent: None})
     assert without.user is None or absent != "user"
+    assert not without.annotations or absent != "annotations"
     assert not without.request_object
 
 
@@ -37,3 +39,22 @@ def test_stand_ins_say_nothing() -> None:
     assert NO_USER.username is None
     assert NO_OBJECT.resource is None
     assert NO_STATUS.code is None
+
+
+def test_metadata_is_read_without_the_rest() -> None:
+    body = {"spec": {"a": [1]}, "metadata": {"name": "web", "uid": "u", "ownerReferences": [{}]}}
+    found = metadata_of(event(responseObject=body).response_object)
+    assert (found.name, found.uid, found.owner_references) == ("web", "u", [{}])
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        *("", "null", "7", "[]", "{}", '{"metadata":null}', '{"metadata":[]}', "{"),
+        "[" * 100_000,
+        '{"metadata":{"name":"\xff"}}',
+        '{"metadata":{"name":' + "1" * 5000 + "}}",
+    ],
+)
+def test_metadata_of_odd_bodies_is_empty(body: str) -> None:
+    assert metadata_of(msgspec.Raw(body.encode("latin-1"))) == NO_META

@@ -82,7 +82,7 @@ SUBRESOURCES = st.sampled_from(["exec", "proxy", "ephemeralcontainers", "attach"
 USERS = _optional(
     username=NULLABLE,
     groups=st.none() | st.lists(TEXTS, max_size=3),
-    extra=st.none() | st.dictionaries(KEYS, st.lists(TEXTS, max_size=2), max_size=2),
+    extra=JSON | st.dictionaries(KEYS, st.lists(TEXTS, max_size=2), max_size=2),
 )
 URIS = st.sampled_from(
     [
@@ -107,7 +107,7 @@ def events(draw: st.DrawFn) -> AuditEvent:
             resource=RESOURCES, subresource=SUBRESOURCES, namespace=NULLABLE, apiGroup=NULLABLE
         ),
         "responseStatus": _optional(code=st.none() | st.sampled_from([101, 201, 401, 403, 500, 5])),
-        "annotations": st.none() | st.dictionaries(KEYS, TEXTS, max_size=3),
+        "annotations": JSON | st.dictionaries(KEYS, TEXTS, max_size=3),
         "requestObject": BODIES,
         "responseObject": BODIES,
     }

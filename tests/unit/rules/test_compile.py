@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from tests.unit.audit import HERE, event, rule, text_is
 from tests.unit.rules.strategies import EXPRESSIONS, events
-from tocsin.detect.engine import key_of
 from tocsin.model.event import AuditEvent
 from tocsin.normalize.fields import AUDIT
 from tocsin.rules import ir
@@ -29,7 +28,7 @@ def test_function_for_all_events_agrees_with_reference(
 ) -> None:
     bucket = compile_bucket(enumerate(conditions), AUDIT, "test")
     for one in batch:
-        assert list(bucket(one)) == meant(conditions, one)
+        assert sorted(bucket(one)) == meant(conditions, one)
 
 
 @given(st.lists(EXPRESSIONS, min_size=1, max_size=4), st.lists(events(), min_size=1, max_size=4))
@@ -38,7 +37,7 @@ def test_functions_by_kind_of_request_agree_with_reference(
 ) -> None:
     rules = RuleSet([rule(expr, f"r{i}") for i, expr in enumerate(conditions)], AUDIT)
     for one in batch:
-        assert list(rules.match(one, key_of(one))) == meant(conditions, one)
+        assert list(rules.match(one)) == meant(conditions, one)
     assert rules.stats.faults == 0
 
 
@@ -85,7 +84,7 @@ def test_rule_text_is_never_code(text: str, trap: list[str]) -> None:
         same = ir.Test("a", ir.TextIs("equals", (text,), fold=False), HERE)
         conditions.append(ir.Each(f"requestObject.data.{text}", same, HERE))
     rules = RuleSet([rule(expr, text) for expr in conditions], AUDIT)
-    assert list(rules.match(one, key_of(one))) == list(range(len(conditions)))
+    assert list(rules.match(one)) == list(range(len(conditions)))
     assert rules.stats.faults == 0
     assert not trap
     assert "PWNED" not in os.environ
@@ -104,6 +103,22 @@ def test_condition_with_hundreds_of_terms_compiles() -> None:
     assert list(bucket(event(requestObject={"spec": {"f7": "yes"}}))) == [1]
 
 
+def test_condition_nested_as_deep_as_can_be_compiles() -> None:
+    condition: ir.Expr = text_is("requestObject.spec.last", "yes")
+    for number in range(40):
+        cheap, costly = (
+            text_is("stage", f"s{number}"),
+            text_is(f"requestObject.spec.f{number}", "x"),
+        )
+        condition = ir.AnyOf((cheap, ir.AllOf((text_is("verb", "create"), costly, condition))))
+        condition = ir.AllOf((text_is("user.username", "alice"), ir.Not(ir.Not(condition))))
+    bucket = compile_bucket([(0, condition)], AUDIT, "deep")
+    spec = {f"f{number}": "x" for number in range(40)}
+    assert bucket(event(requestObject={"spec": spec | {"last": "yes"}})) == (0,)
+    assert bucket(event(requestObject={"spec": spec})) == ()
+    assert bucket(event(stage="s7", requestObject={"spec": spec})) == (0,)
+
+
 def test_body_is_decoded_only_behind_cheaper_tests() -> None:
     read: list[str] = []
 
@@ -118,5 +133,5 @@ def test_body_is_decoded_only_behind_cheaper_tests() -> None:
     bucket = compile_bucket([(0, condition), (1, condition)], schema, "lazy")
     assert list(bucket(event(requestObject={"a": "b"}))) == []
     assert not read
-    assert list(bucket(event(requestObject={"a": "b"}, user={"username": "bob"}))) == [0, 1]
+    assert sorted(bucket(event(requestObject={"a": "b"}, user={"username": "bob"}))) == [0, 1]
     assert read == ["body"]

@@ -6,7 +6,6 @@ import msgspec
 import pytest
 
 from tests.unit.audit import HERE, event, rule, text_is
-from tocsin.detect.engine import key_of
 from tocsin.model.event import AuditEvent
 from tocsin.normalize.fields import AUDIT
 from tocsin.rules import dispatch, ir
@@ -22,7 +21,7 @@ def named(resource: str, subresource: str | None = None) -> AuditEvent:
 
 
 def match(rules: RuleSet, one: AuditEvent) -> list[int]:
-    return list(rules.match(one, key_of(one)))
+    return list(rules.match(one))
 
 
 def test_rules_that_cannot_match_a_kind_of_request_are_left_out() -> None:
@@ -143,6 +142,18 @@ def test_rule_that_cannot_be_compiled_is_evaluated_slowly_like_the_others() -> N
 
 def test_no_rules_no_hits() -> None:
     assert match(RuleSet([], AUDIT), event()) == []
+
+
+def test_events_are_indexed_by_verb_resource_and_subresource() -> None:
+    rules = RuleSet([rule(ALICE)], AUDIT)
+    assert rules.key(named("pods", "exec")) == ("create", "pods", "exec")
+    assert rules.key(event(objectRef=None)) == ("create", None, None)
+
+
+def test_events_that_match_are_told_with_their_rules_in_order() -> None:
+    rules = RuleSet([rule(EXEC), rule(ALICE, "r2"), rule(EXEC, "r3")], AUDIT)
+    bob = event(user={"username": "bob"})
+    assert rules.match_all([bob, named("pods", "exec"), bob, event()]) == [(1, [0, 1, 2]), (3, [1])]
 
 
 def test_rules_can_be_written_as_json() -> None:

@@ -33,5 +33,20 @@ def test_escaped_text_matches_itself(text: str) -> None:
     assert search(text + "x") is None
 
 
+@pytest.mark.parametrize(
+    ("pattern", "text", "found"),
+    [
+        (r"^.{2}$", "äö", True),
+        (r"^.{4}$", "äö", False),
+        (r"(?i)Ä(ö)", "xäÖ", True),
+        (r"\pL\b", "a 🔔", True),
+        (r"[^a-z]", "abc", False),
+        (r"\x{1F514}", "🔔", True),
+    ],
+)
+def test_patterns_see_characters_not_bytes(pattern: str, text: str, *, found: bool) -> None:
+    assert (searcher(pattern)(text) is not None) is found
+
+
 def test_every_match_is_replaced() -> None:
     assert replacer("b(.)", r"<\1>")("abcbd") == "a<c><d>"

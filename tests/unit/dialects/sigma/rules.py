@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 
 from tests.unit.audit import event
-from tocsin.detect.engine import key_of
 from tocsin.dialects.loaded import Loaded
 from tocsin.dialects.sigma import load_sigma
 from tocsin.normalize.fields import AUDIT
@@ -51,7 +50,7 @@ def matched(text: str, sets: Mapping[str, Sequence[str]] | None = None, **change
     rule = rule_of(text, sets)
     one = event(**changes)
     rules = RuleSet([rule], AUDIT)
-    hit = bool(rules.match(one, key_of(one)))
+    hit = bool(rules.match(one))
     assert hit is matches(rule.match, EventView(one, AUDIT))
     assert not rules.stats.faults
     return hit
