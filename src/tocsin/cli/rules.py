@@ -1,4 +1,4 @@
-"""`tocsin rules`: list, show, lint and test detection rules."""
+"""`tocsin rules`: list, show, lint and test detection rules, and hold them against a policy."""
 
 import json
 from pathlib import Path
@@ -8,6 +8,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from tocsin.cli.coverage import show_coverage
 from tocsin.cli.options import ConfigOption, read_config
 from tocsin.dialects.loaded import Loaded
 from tocsin.model.alert import SEVERITIES, Severity
@@ -19,6 +20,7 @@ from tocsin.runtime.ruletest import run_tests
 rules_app = typer.Typer(
     help="Look at detection rules, check them and test them.", no_args_is_help=True
 )
+rules_app.command("coverage")(show_coverage)
 
 Paths = Annotated[
     list[Path] | None, typer.Argument(metavar="[PATH]...", help="Rule files and folders.")

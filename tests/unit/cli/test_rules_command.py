@@ -144,3 +144,43 @@ def test_a_path_that_is_not_there(tmp_path: Path) -> None:
 @pytest.mark.parametrize("command", ["list", "show", "lint", "test"])
 def test_help_has_an_example(command: str) -> None:
     assert f"Example: tocsin rules {command}" in run(command, "--help").stdout
+
+
+def covered(*arguments: object) -> dict[str, Any]:
+    data: dict[str, Any] = json.loads(run("coverage", "--json", *arguments).stdout)
+    return data
+
+
+def test_coverage_as_data() -> None:
+    data = covered("--policy", "seed")
+    states = {one["title"]: one["state"] for one in data["rules"]}
+    assert states["ClusterRole with all rights"] == "never"
+    assert states["Privileged container"] == "partial"
+    assert states["Shell in a container"] == "full"
+    assert len(states) == len(listed())
+    assert data["ignored"] == ["rules[3].resources[0].verbs"]
+
+
+def test_coverage_for_a_person() -> None:
+    result = run("coverage", "--policy", "seed")
+    assert result.exit_code == 0
+    assert "does not know rules[3].resources[0].verbs" in result.stdout
+    never, partial, full = (
+        result.stdout.index(title)
+        for title in ("can never fire", "see only a part", "see all that they are for")
+    )
+    assert never < result.stdout.index("needs the body") < partial < full
+
+
+def test_coverage_of_own_rules_and_policy(tmp_path: Path, rule: Path) -> None:
+    policy = tmp_path / "policy.yaml"
+    policy.write_text(
+        "apiVersion: audit.k8s.io/v1\nkind: Policy\nrules: [{level: Metadata, verbs: [list]}]"
+    )
+    config = tmp_path / "tocsin.yaml"
+    config.write_text(f"rules: [{rule}]\nbuiltin_rules: false\n")
+    [found] = covered("--policy", policy, "--config", config)["rules"]
+    assert found["state"] == "never"
+    assert found["why"] == "no rule of the policy matches get of secrets, so it is not recorded"
+    with pytest.raises(TocsinError, match="there is no file none"):
+        raise run("coverage", "--policy", "none").exception or AssertionError

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tocsin.connect.policy import load_policy
+from tocsin.connect.policy import load_policy, read_policy
 from tocsin.model.errors import TocsinError
 
 HEAD = "apiVersion: audit.k8s.io/v1\nkind: Policy\n"
@@ -16,6 +16,7 @@ def test_shipped_policies_pass_the_check_for_users_own(tmp_path: Path, choice: s
     own.write_bytes(content)
     assert load_policy(str(own)) == content
     assert yaml.safe_load(content)["kind"] == "Policy"
+    assert read_policy(str(own)).rules == read_policy(choice).rules
 
 
 @pytest.mark.parametrize(
@@ -26,7 +27,8 @@ def test_shipped_policies_pass_the_check_for_users_own(tmp_path: Path, choice: s
         (HEAD, "needs a list of rules"),
         (HEAD + "rules: []", "needs a list of rules"),
         (HEAD + "rules: [{level: None}, {level: metadata}]", "rule 2 has the level 'metadata'"),
-        (HEAD + "rules: [x]", "rule 1 has the level None"),
+        (HEAD + "rules: [x]", r"rules\[0\]: Expected `object \| null`, got `str`"),
+        (HEAD + "rules: [{level: None, verbs: get}]", r"rules\[0\].verbs: Expected `array"),
         ("a: b: c", "not readable as YAML"),
         ("\x00", "not readable as YAML"),
         ("- 1", "holds no mapping"),
