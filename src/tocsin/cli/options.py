@@ -1,10 +1,12 @@
 """Options that several commands share."""
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from tocsin.model.errors import TocsinError
 from tocsin.runtime.config import Config, load_config
 
 ConfigOption = Annotated[
@@ -14,6 +16,27 @@ DataOption = Annotated[
     Path | None,
     typer.Option("--data", metavar="DIR", help="Data folder.", show_default="./tocsin-data"),
 ]
+
+
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+def parse_duration(text: str, option: str) -> timedelta:
+    """Return the time that `30m`, `24h`, `7d`, `2w` or `0` means.
+
+    Raises:
+        TocsinError: it means none; the message names `option`.
+    """
+    unit = _UNITS.get(text[-1:])
+    try:
+        amount = float(text[:-1] if unit else text)
+        duration = timedelta(**{unit or "seconds": amount})
+    except (ValueError, OverflowError):
+        duration = timedelta(-1)
+    if duration < timedelta(0) or (duration and not unit):
+        message = f"{option} {text!r} is no length of time such as 30m, 24h or 7d"
+        raise TocsinError(message)
+    return duration
 
 
 def read_config(config: Path | None, data: Path | None = None) -> Config:

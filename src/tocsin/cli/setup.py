@@ -1,35 +1,47 @@
 """`tocsin setup`: make the files that connect a cluster, and say what to do with them."""
 
 import json
+import sys
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from tocsin.connect.apiserver import NodePaths
-from tocsin.connect.bundle import State, changes
-from tocsin.connect.connection import UNNAMED_NODE, Connection, Sources
-from tocsin.connect.guide import steps
+from tocsin.cli import setup_report
+from tocsin.cli.setup_options import Options
+from tocsin.cli.setup_questions import ask
+from tocsin.connect.apply import Application, apply, plan_application, plan_edit
+from tocsin.connect.bundle import changes
+from tocsin.connect.distributions import DistributionName
 from tocsin.connect.kubeconfig import Credential
-from tocsin.connect.names import check_cluster_name, check_node_name, parse_endpoint
-from tocsin.connect.pki import Issued
 from tocsin.connect.prepare import Prepared, prepare, write
 from tocsin.model.errors import TocsinError
 
+setup_app = typer.Typer(invoke_without_command=True)
 
+
+@setup_app.callback()
 def setup(  # noqa: PLR0913 - every option of the command is a parameter
+    context: typer.Context,
     *,
     advertise: Annotated[
-        str,
+        str | None,
         typer.Option(
             metavar="HOST[:PORT]",
-            help="Where API servers reach Tocsin: an IP address or a name that the nodes resolve.",
+            help="Where API servers reach Tocsin: an IP address or a name that the nodes resolve. "
+            "Without it, on a terminal, you are asked.",
         ),
-    ],
-    cluster: Annotated[str, typer.Option(help="Name of the cluster, shown on its alerts.")] = (
-        "default"
-    ),
+    ] = None,
+    distribution: Annotated[
+        DistributionName | None,
+        typer.Option(help="What made the cluster.", show_default="kubeadm"),
+    ] = None,
+    cluster: Annotated[
+        str | None,
+        typer.Option(help="Name of the cluster, shown on its alerts.", show_default="default"),
+    ] = None,
     node: Annotated[
         list[str] | None,
         typer.Option(help="Name of a control-plane node; repeat it for each."),
@@ -38,8 +50,9 @@ def setup(  # noqa: PLR0913 - every option of the command is a parameter
         str, typer.Option(metavar="recommended|seed|PATH", help="What the API server records.")
     ] = "recommended",
     credential: Annotated[
-        Credential, typer.Option(help="How API servers show who they are.")
-    ] = "certificate",
+        Credential | None,
+        typer.Option(help="How API servers show who they are.", show_default="certificate"),
+    ] = None,
     data: Annotated[
         Path, typer.Option(metavar="DIR", help="Tocsin's data folder, that of `tocsin serve`.")
     ] = Path("tocsin-data"),
@@ -50,11 +63,21 @@ def setup(  # noqa: PLR0913 - every option of the command is a parameter
         ),
     ] = None,
     remote_dir: Annotated[
-        str, typer.Option(metavar="DIR", help="Where the files will lie on each node.")
-    ] = NodePaths().config_dir,
+        str | None,
+        typer.Option(
+            metavar="DIR",
+            help="Where the files will lie on each node.",
+            show_default="as the distribution has it",
+        ),
+    ] = None,
     log_dir: Annotated[
-        str, typer.Option(metavar="DIR", help="Where the audit log will lie on each node.")
-    ] = NodePaths().log_dir,
+        str | None,
+        typer.Option(
+            metavar="DIR",
+            help="Where the audit log will lie on each node.",
+            show_default="as the distribution has it",
+        ),
+    ] = None,
     manifest: Annotated[
         Path | None,
         typer.Option(
@@ -63,46 +86,90 @@ def setup(  # noqa: PLR0913 - every option of the command is a parameter
         ),
     ] = None,
     log_file: Annotated[
-        bool,
+        bool | None,
         typer.Option(
             "--log-file/--no-log-file",
             help="Have the API server also write an audit log on the node (about 4 GB).",
+            show_default="where the distribution can",
         ),
-    ] = True,
+    ] = None,
+    apply_here: Annotated[
+        bool,
+        typer.Option(
+            "--apply",
+            help="This machine is the control-plane node: show what changes, ask, change it.",
+        ),
+    ] = False,
+    root: Annotated[
+        Path,
+        typer.Option(metavar="DIR", help="With --apply: the folder that is the node's /."),
+    ] = Path("/"),
     as_json: Annotated[bool, typer.Option("--json", help="Print data instead of text.")] = False,
     yes: Annotated[
-        bool, typer.Option("--yes", help="Replace files that exist with other content.")
+        bool,
+        typer.Option("--yes", help="Ask nothing; replace files that exist with other content."),
     ] = False,
 ) -> None:
-    """Make the files that connect a cluster; no cluster and no system file is touched.
+    """Make the files that connect a cluster; without --apply no cluster and no node is touched.
 
     Example: tocsin setup --advertise 10.0.0.5:8080 --cluster prod --node cp-1 --node cp-2
     """
-    connection = Connection(
-        cluster=check_cluster_name(cluster),
-        endpoint=parse_endpoint(advertise),
-        named_nodes=tuple(dict.fromkeys(check_node_name(name) for name in node or ())),
+    if context.invoked_subcommand is not None:
+        return
+    options = Options(
+        advertise=advertise,
+        distribution=distribution,
+        cluster=cluster,
+        nodes=tuple(node or ()),
         credential=credential,
-        paths=NodePaths(config_dir=remote_dir, log_dir=log_dir),
-        log_backend=log_file,
-    )
-    sources = Sources(
-        data=data,
-        out=out or Path("tocsin-setup") / cluster,
         policy=policy,
+        data=data,
+        out=out,
+        remote_dir=remote_dir,
+        log_dir=log_dir,
+        log_file=log_file,
         manifest=manifest,
     )
+    console = Console(markup=False, highlight=False, soft_wrap=True)
+    asks = not yes and not as_json and sys.stdin.isatty() and sys.stdout.isatty()
+    if apply_here and not (asks or yes):
+        message = "--apply changes this machine: without a terminal to ask on, add --yes"
+        raise typer.BadParameter(message)
+    if apply_here and manifest is not None:
+        message = "--apply edits this node's own manifest: leave --manifest away"
+        raise typer.BadParameter(message)
+    if advertise is None:
+        if not asks:
+            message = "missing --advertise HOST[:PORT], where API servers reach Tocsin"
+            raise typer.BadParameter(message)
+        options = ask(console, options)
+    _run(console, options, root if apply_here else None, as_json=as_json, yes=yes)
+
+
+def _run(
+    console: Console, options: Options, node_root: Path | None, *, as_json: bool, yes: bool
+) -> None:
+    """Make the files, and change the node whose files are below `node_root`."""
+    connection, sources = options.connection, options.sources
+    edit = None if node_root is None else plan_edit(connection, node_root)
     prepared = prepare(connection, sources)
+    application = None
+    if node_root is not None and edit is not None:
+        application = plan_application(prepared, edit, node_root, datetime.now(UTC))
     if not yes:
-        _refuse_to_replace(prepared)
+        refuse_to_replace(prepared)
+        if application is not None:
+            _ask_leave(console, application)
     states = write(prepared)
+    if application is not None:
+        apply(application)
     if as_json:
-        typer.echo(json.dumps(_as_data(prepared, states)))
+        typer.echo(json.dumps(setup_report.as_data(prepared, states, application)))
     else:
-        _print_summary(prepared, states)
+        setup_report.print_summary(console, prepared, states, application)
 
 
-def _refuse_to_replace(prepared: Prepared) -> None:
+def refuse_to_replace(prepared: Prepared) -> None:
     """Show what would change in files that exist, and stop."""
     different = changes(prepared.sources.out, prepared.files)
     if different:
@@ -116,72 +183,11 @@ def _refuse_to_replace(prepared: Prepared) -> None:
         raise TocsinError(message)
 
 
-def _notes(prepared: Prepared) -> list[str]:
-    """Return what the user may not expect."""
-    endpoint = prepared.connection.endpoint
-    notes = []
-    if endpoint.is_loopback:
-        notes.append(f"{endpoint.host} is reached only by API servers on this machine.")
-    if endpoint.is_cluster_service:
-        notes.append(
-            f"{endpoint.host} is a service of the cluster: API servers use the node's DNS, which "
-            "usually does not know it. Give an IP address, a load balancer or a node port."
-        )
-    if not prepared.connection.named_nodes:
-        notes.append(
-            f"Without --node every API server is called {UNNAMED_NODE!r}; with several, name "
-            "each to tell them apart."
-        )
-    return notes
-
-
-def _as_data(prepared: Prepared, states: dict[str, State]) -> dict[str, Any]:
-    connection, sources = prepared.connection, prepared.sources
-    return {
-        "cluster": connection.cluster,
-        "urls": {node: connection.url(node) for node in connection.nodes},
-        "credential": connection.credential,
-        "data": str(sources.data),
-        "out": str(sources.out),
-        "files": states,
-        "server_certificate": _certificate_data(prepared.server),
-        "client_certificate": _certificate_data(prepared.client) if prepared.client else None,
-        "flags": connection.flags,
-        "manifest_diff": prepared.manifest_diff,
-        "notes": _notes(prepared),
-    }
-
-
-def _certificate_data(issued: Issued) -> dict[str, str | None]:
-    return {
-        "serial": issued.serial,
-        "expires": issued.expires.isoformat(),
-        "new_because": issued.reason,
-    }
-
-
-def _print_summary(prepared: Prepared, states: dict[str, State]) -> None:
-    """Print for a person: what was made, what to know, what to do next."""
-    console = Console(markup=False, highlight=False, soft_wrap=True)
-    connection, sources = prepared.connection, prepared.sources
-    console.print(f"Cluster {connection.cluster!r} is ready to be connected.\n", style="bold")
-    for node in connection.nodes:
-        console.print(f"  {node} will send to {connection.url(node)}")
-    for title, issued in (("Tocsin's", prepared.server), ("the cluster's", prepared.client)):
-        if issued:
-            made = f"made ({issued.reason})" if issued.reason else "kept"
-            console.print(f"  {title} certificate: {made}, good until {issued.expires:%Y-%m-%d}")
-    console.print(f"\nFiles in {sources.out}:")
-    width = max(len(name) for name in states)
-    for name, state in states.items():
-        console.print(f"  {name:{width}}  {state}")
-    if prepared.manifest_diff is not None:
-        unchanged = "(nothing to change)\n"
-        console.print(f"\nChange in {sources.manifest}:\n{prepared.manifest_diff or unchanged}")
-    for note in _notes(prepared):
-        console.print(f"Note: {note}", style="yellow")
-    console.print("\nNothing has been changed on a cluster. Next:", style="bold")
-    next_steps = steps(connection, sources)
-    for number, step in enumerate(next_steps, start=1):
-        console.print(f"  {number}. {step.title}")
-    console.print(f"The commands for each step, and the way back: {sources.out / 'README.txt'}")
+def _ask_leave(console: Console, application: Application) -> None:
+    """Show what would change on this machine, and ask."""
+    if not application.changes:
+        return
+    setup_report.print_changes(console, application)
+    if not typer.confirm("Change this machine?"):
+        message = "nothing was changed"
+        raise TocsinError(message)

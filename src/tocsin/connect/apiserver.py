@@ -15,6 +15,7 @@ class NodePaths:
 
     config_dir: str = "/etc/kubernetes/tocsin"
     log_dir: str = "/var/log/kubernetes/audit"
+    log_name: str = "audit.log"
 
     def __post_init__(self) -> None:
         """Allow what needs no quoting anywhere: YAML, flags, shell commands."""
@@ -39,7 +40,7 @@ class NodePaths:
     @property
     def log(self) -> str:
         """The audit log, the second leg besides the webhook."""
-        return f"{self.log_dir}/audit.log"
+        return f"{self.log_dir}/{self.log_name}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,19 @@ class HostMount:
     path: str
     read_only: bool
     kind: Literal["Directory", "DirectoryOrCreate"]
+
+    @property
+    def volume_mount(self) -> dict[str, object]:
+        """The container's entry, with the keys in kubeadm's order."""
+        entry: dict[str, object] = {"mountPath": self.path, "name": self.name}
+        if self.read_only:
+            entry["readOnly"] = True
+        return entry
+
+    @property
+    def volume(self) -> dict[str, object]:
+        """The pod's entry, with the keys in kubeadm's order."""
+        return {"hostPath": {"path": self.path, "type": self.kind}, "name": self.name}
 
 
 # The delay is a second instead of 30, the receiver may be away for about 160 s, and no body

@@ -4,12 +4,11 @@ Nothing is replaced unseen: the caller gets what would change, and decides.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from tocsin.connect import kubeadm
-from tocsin.connect.connection import Connection
+from tocsin.connect.bundlefile import BundleFile
+from tocsin.connect.connection import Connection, Sources
 from tocsin.connect.files import (
     PRIVATE_FILE,
     PUBLIC_FILE,
@@ -17,36 +16,34 @@ from tocsin.connect.files import (
     read_if_exists,
     write_atomic,
 )
+from tocsin.connect.forwarders import forwarder_files
+from tocsin.connect.guide import plan_of, readme
 from tocsin.connect.kubeconfig import webhook_kubeconfig
 from tocsin.connect.manifest import unified_diff
 
 State = Literal["written", "replaced", "unchanged"]
 
 
-@dataclass(frozen=True, slots=True)
-class BundleFile:
-    """One file of the bundle; `secret` keeps its content from every screen."""
+def configuration_files(
+    connection: Connection, sources: Sources, credentials: Sequence[BundleFile]
+) -> list[BundleFile]:
+    """Return the files that follow from the connection, its policy and its credentials.
 
-    name: str
-    content: bytes
-    secret: bool = False
-
-
-def configuration_files(connection: Connection) -> list[BundleFile]:
-    """Return the files that follow from the connection alone."""
+    Where the distribution takes the policy or the credentials inside of its own files, these
+    are made of `credentials`, which has the policy too.
+    """
+    distribution, plan = plan_of(connection, sources)
     texts = {
         connection.kubeconfig_name(node): webhook_kubeconfig(
             connection.url(node), connection.paths, connection.credential
         )
         for node in connection.nodes
     }
-    texts["apiserver-flags.txt"] = "".join(f"{flag}\n" for flag in connection.flags)
-    texts["kubeadm/cluster-configuration.yaml"] = kubeadm.cluster_configuration(
-        connection.flags, connection.mounts
-    )
-    for name, text in kubeadm.patches(connection.flags, connection.mounts).items():
-        texts[f"kubeadm/patches/{name}"] = text
-    return [BundleFile(name, text.encode()) for name, text in texts.items()]
+    texts["apiserver-flags.txt"] = "".join(f"{flag}\n" for flag in distribution.flags(connection))
+    files = [BundleFile(name, text.encode()) for name, text in texts.items()]
+    contents = {file.name: file.content for file in (*credentials, *files)}
+    files += forwarder_files(connection)
+    return [*files, *distribution.files(plan, contents), readme(connection, sources)]
 
 
 def changes(folder: Path, files: Sequence[BundleFile]) -> dict[str, str]:

@@ -12,7 +12,11 @@ UNNAMED_NODE = "control-plane"
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """One cluster and how its API servers reach the receiver; `nodes` as far as named."""
+    """One cluster and how its API servers reach the receiver.
+
+    `named_nodes` are those that the user named; `distribution` is a name in the registry of
+    `tocsin.connect.distributions`.
+    """
 
     cluster: str
     endpoint: Endpoint
@@ -20,6 +24,12 @@ class Connection:
     credential: Credential = "certificate"
     paths: NodePaths = field(default_factory=NodePaths)
     log_backend: bool = True
+    distribution: str = "kubeadm"
+
+    @property
+    def credential_files(self) -> tuple[str, ...]:
+        """The files of the bundle by which the API server shows who it is."""
+        return ("token",) if self.credential == "token" else ("client.crt", "client.key")
 
     @property
     def nodes(self) -> tuple[str, ...]:

@@ -61,6 +61,15 @@ def read_required(path: Path) -> bytes:
     return content
 
 
+def decode_text(content: bytes, path: Path) -> str:
+    """Return the text in a file that a person named or looks after."""
+    try:
+        return content.decode()
+    except UnicodeDecodeError as error:
+        message = f"{path} is not a text file in UTF-8"
+        raise TocsinError(message) from error
+
+
 def write_atomic(path: Path, content: bytes, mode: int = PRIVATE_FILE) -> None:
     """Replace `path` in one step that survives a power cut: the old content or the new."""
     try:

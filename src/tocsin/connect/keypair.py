@@ -26,10 +26,13 @@ def serial_hex(certificate: x509.Certificate) -> str:
 
 def names_of(pair: KeyPair | None) -> frozenset[x509.GeneralName]:
     """Return the names that a certificate is good for."""
-    if pair is None:
-        return frozenset()
+    return frozenset() if pair is None else names_in(pair.certificate)
+
+
+def names_in(certificate: x509.Certificate) -> frozenset[x509.GeneralName]:
+    """Return the names that a certificate is good for."""
     try:
-        names = pair.certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
     except x509.ExtensionNotFound:
         return frozenset()
     return frozenset(names.value)

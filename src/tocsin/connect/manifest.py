@@ -16,7 +16,6 @@ import msgspec
 import yaml
 
 from tocsin.connect.apiserver import HostMount
-from tocsin.connect.kubeadm import volume, volume_mount
 from tocsin.connect.yamltext import parse_mapping
 from tocsin.model.errors import TocsinError
 
@@ -68,6 +67,48 @@ class _Addition:
 
     path: tuple[str | int, ...]
     entries: list[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ApiServerPod:
+    """How a manifest starts the API server.
+
+    Attributes:
+        flags: values by name, `--` included; of a repeated flag the last, a bare one is "true".
+        folders: what of the node the container sees, by the path where it sees it.
+    """
+
+    flags: dict[str, str]
+    folders: dict[str, str]
+
+    def on_node(self, path: str) -> str | None:
+        """Return where a path of the container lies on the node; None if it is not mounted."""
+        for mounted in sorted(self.folders, key=len, reverse=True):
+            if path == mounted or path.startswith(f"{mounted}/"):
+                return f"{self.folders[mounted]}{path.removeprefix(mounted)}"
+        return None
+
+
+def read_manifest(text: str, *, name: str) -> ApiServerPod:
+    """Return how the manifest `text` starts the API server.
+
+    Raises:
+        TocsinError: it is another kind of file; `name` is what to call it then.
+    """
+    pod = _read_pod(parse_mapping(text, name), name)
+    container = next((c for c in pod.spec.containers if c.name == _CONTAINER), None)
+    if container is None:
+        message = f"{name} is not the manifest of a kube-apiserver: no container has that name"
+        raise TocsinError(message)
+    host_paths = {v.name: v.host_path.path.rstrip("/") for v in pod.spec.volumes if v.host_path}
+    return ApiServerPod(
+        _flag_values([*container.command, *(container.args or ())]),
+        {
+            mount.mount_path.rstrip("/"): host_paths[mount.name]
+            for mount in container.volume_mounts or ()
+            if mount.name in host_paths
+        },
+    )
 
 
 def patch_manifest(
@@ -142,8 +183,8 @@ def _additions(
     arguments = "command" if container.args is None else "args"
     additions = [
         _Addition((*base, arguments), [flag for flag in flags if _name(flag) not in present]),
-        _Addition((*base, "volumeMounts"), [volume_mount(mount) for mount in missing]),
-        _Addition(("spec", "volumes"), [volume(mount) for mount in missing]),
+        _Addition((*base, "volumeMounts"), [mount.volume_mount for mount in missing]),
+        _Addition(("spec", "volumes"), [mount.volume for mount in missing]),
     ]
     return [addition for addition in additions if addition.entries]
 

@@ -39,6 +39,8 @@ _AUTHORITY_LIFETIME = timedelta(days=3650)
 # those 30 days, which is also about the longest that browsers accept.
 _SERVER_LIFETIME = timedelta(days=397)
 _CLIENT_LIFETIME = timedelta(days=365)
+# Long enough to send a year of logs after the fact.
+_PASSING_LIFETIME = timedelta(days=1)
 _RENEW_WITHIN = timedelta(days=30)
 # The clock of a control-plane node may be behind ours.
 _BACKDATED = timedelta(hours=1)
@@ -150,6 +152,11 @@ class Authority:
                     reason = "the old one is revoked"
             profile = _Profile(subject, ExtendedKeyUsageOID.CLIENT_AUTH, _CLIENT_LIFETIME)
             return self._keep_or_issue(path, current, profile, reason)
+
+    def issue_passing_client(self, cluster: str) -> KeyPair:
+        """Return a certificate of `cluster` for posts of Tocsin's own: for a day, kept nowhere."""
+        subject = _subject(check_cluster_name(cluster), CLIENT_ORGANIZATION)
+        return self._issue(_Profile(subject, ExtendedKeyUsageOID.CLIENT_AUTH, _PASSING_LIFETIME))
 
     def _reason_to_renew(self, current: KeyPair | None) -> str | None:
         if current is None:

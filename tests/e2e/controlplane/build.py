@@ -80,7 +80,7 @@ def build() -> Assets:
     cache = cache_folder()
     cache.mkdir(parents=True, exist_ok=True)
     given = _given_folder()
-    with _locked(cache / ".lock"):
+    with locked(cache / ".lock"):
         for leftover in cache.glob(f"{SCRATCH}*"):
             shutil.rmtree(leftover, ignore_errors=True)
         for module in MODULES:
@@ -97,8 +97,13 @@ def cache_folder() -> Path:
     for module in MODULES:
         for name in ("go.mod", "go.sum"):
             digest.update((module.folder / name).read_bytes())
+    return cache_base() / "controlplane" / digest.hexdigest()[:16]
+
+
+def cache_base() -> Path:
+    """Return the folder for all that is built for tests."""
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "tocsin" / "controlplane" / digest.hexdigest()[:16]
+    return Path(base) / "tocsin"
 
 
 def find_etcd(given: Path | None) -> Path:
@@ -149,7 +154,7 @@ def _find(name: str, *folders: Path | None) -> Path | None:
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[None]:
+def locked(path: Path) -> Iterator[None]:
     """Let one process build at a time; the others then find its work done."""
     with path.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
@@ -160,13 +165,13 @@ def _build_missing(module: Module, cache: Path, given: Path | None) -> None:
     missing = [name for name in module.programs if _find(name, given, cache) is None]
     if not missing:
         return
-    version = _go(module, "list", "-m", "-f", "{{.Version}}", module.path).strip()
+    version = go(module, "list", "-m", "-f", "{{.Version}}", module.path).strip()
     _say(f"building {', '.join(missing)} {version}: a first time takes minutes")
     started = time.monotonic()
     with tempfile.TemporaryDirectory(dir=cache, prefix=SCRATCH) as scratch:
         flags = ["-trimpath", "-ldflags", _stamp(module, version, cache.name)]
         packages = [module.programs[name] for name in missing]
-        _go(module, "build", *flags, "-o", f"{scratch}/", *packages)
+        go(module, "build", *flags, "-o", f"{scratch}/", *packages)
         for name in missing:
             (Path(scratch) / name).rename(cache / name)
     _say(f"built {', '.join(missing)} in {time.monotonic() - started:.0f} s")
@@ -190,7 +195,7 @@ def _collect_stages(cache: Path, given: Path | None) -> None:
     """Join the Stage files of the kwok module into one; without them kwok moves no pod."""
     if _find(STAGES, given, cache):
         return
-    module = json.loads(_go(KWOK, "mod", "download", "-json", KWOK.path))
+    module = json.loads(go(KWOK, "mod", "download", "-json", KWOK.path))
     root = Path(module["Dir"]) / "kustomize" / "stage"
     files = [
         path
@@ -206,7 +211,7 @@ def _collect_stages(cache: Path, given: Path | None) -> None:
     partial.rename(cache / STAGES)
 
 
-def _go(module: Module, *arguments: str) -> str:
+def go(module: Module, *arguments: str) -> str:
     """Run the go command in a module's folder and return its output; progress goes through."""
     go = shutil.which("go")
     if go is None:

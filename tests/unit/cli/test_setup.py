@@ -1,4 +1,3 @@
-import hashlib
 import json
 import shlex
 import socket
@@ -8,18 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import typer
 import yaml
 from typer.testing import CliRunner, Result
 
-from tocsin.cli.setup import setup
+from tocsin.cli.setup import setup_app
 from tocsin.connect.clusters import load_clusters
 from tocsin.model.errors import TocsinError
 
 MANIFEST = Path(__file__).parents[1] / "connect" / "kube-apiserver.yaml"
-
-app = typer.Typer()
-app.command()(setup)
 
 
 @pytest.fixture(autouse=True)
@@ -28,7 +23,7 @@ def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def run(*arguments: str) -> Result:
-    return CliRunner().invoke(app, ["--advertise", "127.0.0.1:8080", *arguments])
+    return CliRunner().invoke(setup_app, ["--advertise", "127.0.0.1:8080", *arguments])
 
 
 def run_well(*arguments: str) -> str:
@@ -57,6 +52,8 @@ def test_bundle_holds_what_a_node_needs(tmp_path: Path) -> None:
         "ca.crt",
         "client.crt",
         "client.key",
+        "forwarders/fluent-bit.yaml",
+        "forwarders/vector.yaml",
         "kubeadm/cluster-configuration.yaml",
         "kubeadm/patches/kube-apiserver-tocsin+json.yaml",
         "kubeadm/patches/kube-apiserver-tocsin+strategic.yaml",
@@ -157,9 +154,7 @@ def test_token_is_for_the_api_server_alone(tmp_path: Path) -> None:
 
     assert (out / "token").stat().st_mode & 0o777 == 0o600
     assert not (out / "client.key").exists()
-    assert load_clusters(data).clusters["default"].tokens == (
-        hashlib.sha256(token.encode()).hexdigest(),
-    )
+    assert load_clusters(data).clusters["default"].has_token(token)
     assert not [path for path, content in contents(data).items() if token.encode() in content]
     run_well("--credential", "token")
     assert (out / "token").read_text().strip() == token
@@ -213,20 +208,37 @@ def test_notes_warn_of_what_usually_goes_wrong() -> None:
     assert "is a service of the cluster" in notes
 
 
-@pytest.mark.parametrize("options", [(), ("--node", "cp-1", "--credential", "token")])
+@pytest.mark.parametrize("distribution", ["kind", "minikube"])
+def test_loopback_is_the_node_itself_in_a_container(distribution: str) -> None:
+    data = run_json("--distribution", distribution)
+    assert "127.0.0.1 is the node itself" in data["notes"][0]
+    assert data["verified"] == "schema-checked only"
+    assert "schema-checked only" in data["notes"][-1]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--no-log-file",),
+        ("--no-log-file", "--node", "cp-1", "--credential", "token"),
+        ("--remote-dir", "/opt/tocsin", "--log-dir", "/opt/log"),
+        ("--distribution", "minikube"),
+        ("--distribution", "talos", "--remote-dir", "/var/mine"),
+    ],
+)
 def test_command_in_the_readme_makes_the_same_bundle(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...]
 ) -> None:
     policy = tmp_path / "own policy.yaml"
     policy.write_text("{apiVersion: audit.k8s.io/v1, kind: Policy, rules: [{level: Metadata}]}")
-    run_well("--policy", "own policy.yaml", "--no-log-file", *options)
+    run_well("--policy", "own policy.yaml", *options)
     out = tmp_path / "tocsin-setup/default"
     readme = (out / "README.txt").read_text()
     command = next(line for line in readme.splitlines() if line.startswith("    tocsin setup"))
     words = shlex.split(command.partition(" --manifest")[0])
 
     monkeypatch.chdir(out)
-    result = CliRunner().invoke(app, [*words[2:], "--json"])
+    result = CliRunner().invoke(setup_app, [*words[2:], "--json"])
 
     assert set(json.loads(result.stdout)["files"].values()) == {"unchanged"}
 
@@ -244,6 +256,9 @@ def test_command_in_the_readme_makes_the_same_bundle(
         (("--policy", str(MANIFEST)), "not an audit policy"),
         (("--manifest", "none.yaml"), "there is no file none.yaml"),
         (("--manifest", "binary"), "not a text file"),
+        (("--distribution", "minikube", "--log-file"), "can write no audit log"),
+        (("--distribution", "talos", "--no-log-file"), "Talos itself writes the audit log"),
+        (("--distribution", "kind", "--node", "a", "--node", "b"), "give --node once"),
         (("--out", "binary"), "cannot make the folder binary"),
         (("--data", "binary"), "cannot make the folder binary"),
     ],

@@ -1,17 +1,15 @@
 import re
 from typing import Any
 
-import yaml
-
 from tocsin.connect.apiserver import NodePaths, audit_flags, host_mounts
-from tocsin.connect.kubeadm import cluster_configuration, patches
+from tocsin.connect.distributions.kubeadm import cluster_configuration, patches
 
 FLAGS = audit_flags(NodePaths())
 MOUNTS = host_mounts(NodePaths())
 
 
 def test_cluster_configuration_has_all_flags_as_v1beta4_lists() -> None:
-    document = yaml.safe_load(cluster_configuration(FLAGS, MOUNTS))
+    document: Any = cluster_configuration(FLAGS, MOUNTS)
     arguments: list[dict[str, Any]] = document["apiServer"]["extraArgs"]
 
     assert document["apiVersion"] == "kubeadm.k8s.io/v1beta4"
@@ -42,9 +40,9 @@ def test_patch_file_names_follow_kubeadm() -> None:
 
 
 def test_patches_append_flags_and_merge_volumes() -> None:
-    files = patches(FLAGS, MOUNTS)
-    operations = yaml.safe_load(files["kube-apiserver-tocsin+json.yaml"])
-    pod = yaml.safe_load(files["kube-apiserver-tocsin+strategic.yaml"])
+    files: dict[str, Any] = patches(FLAGS, MOUNTS)
+    operations = files["kube-apiserver-tocsin+json.yaml"]
+    pod = files["kube-apiserver-tocsin+strategic.yaml"]
     (container,) = pod["spec"]["containers"]
 
     assert [operation["value"] for operation in operations] == FLAGS
