@@ -26,7 +26,7 @@ from tocsin.ingest.spool import (
 from tocsin.model.errors import TocsinError
 
 KEY = bytes(range(32))
-META = PostMeta("cluster", "node", None, "test", 1_700_000_000_000_000)
+META = PostMeta("cluster", "node", None, "webhook", 1_700_000_000_000_000)
 SETTINGS = SpoolSettings(
     max_file_bytes=20_000,
     retain_bytes=30_000,

@@ -51,7 +51,8 @@ def test_s16_our_cas_certificate_of_another_kind(receiver: Receiver) -> None:
 def test_s16_a_revoked_certificate_even_beside_a_good_token(receiver: Receiver) -> None:
     leaf = receiver.pki.issue()
     certificate = x509.load_pem_x509_certificate(leaf.cert_chain_pems[0].bytes())
-    receiver.app.senders = Senders([Cluster("prod")], revoked=[certificate.serial_number])
+    refused = {f"{certificate.serial_number:x}": datetime.now(UTC)}
+    receiver.app.senders = Senders([Cluster("prod")], refused=refused)
     with receiver.client(leaf) as client:
         headers = {"Authorization": f"Bearer {TOKEN}"}
         assert client.post("/", content=EVENTS, headers=headers).status_code == 401

@@ -1,9 +1,10 @@
 """`tocsin alerts`: list, filter and follow what was found."""
 
+import contextlib
 import json
 import sys
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
@@ -11,14 +12,17 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from tocsin.cli.options import ConfigOption, DataOption, read_config
-from tocsin.model.alert import SEVERITIES, Alert, Severity, to_json_line
+from tocsin.cli.options import ConfigOption, DataOption, parse_duration, read_config
+from tocsin.ingest.networks import banner
+from tocsin.model.alert import SEVERITIES, Severity, to_json_line
 from tocsin.model.errors import TocsinError
 from tocsin.model.ports import AlertFilter, StoredAlert
+from tocsin.runtime.config import Config
 from tocsin.store.sqlite import SqliteStore, read_store
 
 FOLLOW_SECONDS = 0.5
 PIPED_WIDTH = 250
+UNPROVEN = "unproven"
 
 STYLES = {
     "info": "dim",
@@ -27,7 +31,6 @@ STYLES = {
     "high": "bold red",
     "critical": "bold white on red",
 }
-_UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
 def alerts(  # noqa: PLR0913 - every option of the command is a parameter
@@ -71,6 +74,7 @@ def alerts(  # noqa: PLR0913 - every option of the command is a parameter
     with read_store(settings.store_path) as store:
         found = store.alerts(where, limit)[::-1]
         _show(found, as_json=as_json)
+        _warn(settings, found)
         if follow:
             # By time the last need not be the one that was stored last.
             after = max((stored.seq for stored in found), default=0)
@@ -79,18 +83,18 @@ def alerts(  # noqa: PLR0913 - every option of the command is a parameter
             Console(stderr=True).print(_why_empty(store, settings.health.port))
 
 
-def parse_since(text: str, now: datetime) -> datetime:
+def parse_since(text: str, now: datetime, option: str = "--since") -> datetime:
     """Return the time that `30m`, `24h`, `7d`, `2w` or an RFC 3339 time means.
 
     Raises:
         TocsinError: it is none of these.
     """
+    with contextlib.suppress(TocsinError, OverflowError):
+        return now - parse_duration(text, option)
     try:
-        if text[-1:] in _UNITS:
-            return now - timedelta(**{_UNITS[text[-1]]: float(text[:-1])})
         moment = datetime.fromisoformat(text)
-    except (ValueError, OverflowError) as error:
-        message = f"--since {text!r} is neither an age (30m, 24h, 7d) nor a time (RFC 3339)"
+    except ValueError as error:
+        message = f"{option} {text!r} is neither an age (30m, 24h, 7d) nor a time (RFC 3339)"
         raise TocsinError(message) from error
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
@@ -108,6 +112,20 @@ def _follow(store: SqliteStore, where: AlertFilter, after: int, *, as_json: bool
         return
 
 
+def _warn(settings: Config, found: list[StoredAlert]) -> None:
+    """Say on standard error what may be forged, and who could forge it."""
+    console = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
+    count = sum(not stored.authenticated for stored in found)
+    if count:
+        console.print(
+            f"! Alerts that may be forged, because their senders proved nothing: {count} of "
+            f"{len(found)} (marked {UNPROVEN!r} in the table).",
+            style="yellow",
+        )
+    if warning := banner(settings.webhook.allow_unauthenticated_from):
+        console.print(f"! {warning}.", style="yellow")
+
+
 def _show(found: list[StoredAlert], *, as_json: bool) -> None:
     if as_json:
         for stored in found:
@@ -118,19 +136,21 @@ def _show(found: list[StoredAlert], *, as_json: bool) -> None:
         # Not on a terminal nobody reads columns, but tools read lines.
         if not console.is_terminal:
             console.width = PIPED_WIDTH
-        console.print(table([stored.alert for stored in found]))
+        console.print(table(found))
 
 
-def table(found: list[Alert]) -> Table:
+def table(found: list[StoredAlert]) -> Table:
     """Return alerts as a table for a terminal; event text is shown literally."""
     shown = Table(box=None, pad_edge=False, show_header=True, header_style="dim")
     for column in ("time", "severity", "who", "what", "ATT&CK"):
         shown.add_column(column, overflow="fold")
-    for alert in found:
+    for stored in found:
+        alert = stored.alert
         severity: Severity = alert.rule.severity
+        mark = "" if stored.authenticated else f" {UNPROVEN}"
         shown.add_row(
             alert.time[:19].replace("T", " "),
-            Text(severity, style=STYLES[severity]),
+            Text(severity, style=STYLES[severity]).append(mark, style="yellow"),
             Text(safe(alert.actor.user or "-")),
             Text(safe(alert.description)),
             " ".join(technique.technique for technique in alert.rule.attack),

@@ -19,8 +19,9 @@ from tocsin.model.alert import SEVERITIES, Alert
 from tocsin.model.errors import TocsinError
 from tocsin.model.ports import AlertFilter
 from tocsin.runtime.config import Config
-from tocsin.runtime.live import Poster, on_free_ports
+from tocsin.runtime.live import local_poster, on_free_ports
 from tocsin.runtime.logs import configure_logs
+from tocsin.runtime.poster import Poster
 from tocsin.runtime.recording import NAMES, bodies
 from tocsin.runtime.supervise import Supervisor
 from tocsin.store.sqlite import SqliteStore, read_store
@@ -77,7 +78,7 @@ class _Demo:
         stop = asyncio.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, stop.set)
-        poster = Poster(self._config.folder, CLUSTER, supervisor.webhook_port)
+        poster = local_poster(self._config, CLUSTER, supervisor.webhook_port)
         async with supervisor.running():
             await self._started(supervisor, stop)
             if not stop.is_set():

@@ -3,19 +3,18 @@
 import os
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
 from tocsin.cli.options import ConfigOption, read_config
+from tocsin.cli.reading import read_with_progress
 from tocsin.detect.engine import fold_stages
-from tocsin.ingest.file import STDIN, Chunk, read_files
+from tocsin.ingest.file import STDIN, Chunk, check_file, documents
 from tocsin.model.alert import SEVERITIES, Alert, to_json_line
 from tocsin.model.errors import LoadError, TocsinError
 from tocsin.runtime.pipeline import Outcome, Pipeline, settle
@@ -25,8 +24,6 @@ from tocsin.runtime.rules import rules_in_force
 MAX_HELD = 10_000
 # How many rejected events are told one by one; all are counted.
 MAX_SHOWN_REJECTS = 10
-# The first line of a document that is written over many lines.
-_OPENINGS = (b"{", b"[")
 
 
 def detect(  # noqa: PLR0913 - every option of the command is a parameter
@@ -59,13 +56,12 @@ def detect(  # noqa: PLR0913 - every option of the command is a parameter
     if loaded.faults:
         raise LoadError(loaded.faults)
     for path in files:
-        if path != STDIN:
-            _check_file(Path(path))
+        check_file(path)
     summary = _Summary(len(loaded.rules))
     pipeline = Pipeline(loaded.rules)
     settle()
     try:
-        for alert in _alerts(_with_progress(files, quiet=quiet), pipeline, cluster, summary):
+        for alert in _alerts(read_with_progress(files, quiet=quiet), pipeline, cluster, summary):
             summary.alert(alert)
             sys.stdout.buffer.write(to_json_line(alert))
         sys.stdout.buffer.flush()
@@ -78,23 +74,13 @@ def detect(  # noqa: PLR0913 - every option of the command is a parameter
         summary.show(Console(stderr=True))
 
 
-def _check_file(path: Path) -> None:
-    """Find a mistyped name before any rule runs; pipes are welcome, as of `<(zcat ...)`."""
-    if path.is_dir():
-        message = f"{path}: is a folder; name its files"
-        raise TocsinError(message)
-    if not path.exists():
-        message = f"{path}: no such file"
-        raise TocsinError(message)
-
-
 def _alerts(
     files: Iterable[Iterator[Chunk]], pipeline: Pipeline, cluster: str, summary: "_Summary"
 ) -> Iterator[Alert]:
     """Yield the alerts of all files, the stages of a request folded into one alert."""
     held: list[Alert] = []
     for chunks in files:
-        for chunk in _documents(chunks):
+        for chunk in documents(chunks):
             outcome = pipeline.process(chunk.data, cluster)
             summary.chunk(chunk, outcome)
             held.extend(outcome.alerts)
@@ -102,34 +88,6 @@ def _alerts(
                 yield from fold_stages(held)
                 held = []
     yield from fold_stages(held)
-
-
-def _documents(chunks: Iterator[Chunk]) -> Iterator[Chunk]:
-    """Yield the chunks of a file; one document written over many lines as a whole."""
-    for chunk in chunks:
-        if chunk.line == 1 and chunk.data.split(b"\n", 1)[0].strip() in _OPENINGS:
-            rest = b"".join(more.data for more in chunks)
-            yield chunk._replace(data=chunk.data + rest)
-        else:
-            yield chunk
-
-
-def _with_progress(files: list[str], *, quiet: bool) -> Iterator[Iterator[Chunk]]:
-    """Yield the chunks of each file; on a terminal, with a bar of the bytes read."""
-    if quiet or not sys.stderr.isatty() or STDIN in files:
-        yield from (read_files([path]) for path in files)
-        return
-    columns = TextColumn("reading"), BarColumn(), DownloadColumn(), TimeRemainingColumn()
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        for path in files:
-            task = progress.add_task(path, total=Path(path).stat().st_size)
-            yield _advancing(read_files([path]), partial(progress.advance, task))
-
-
-def _advancing(chunks: Iterator[Chunk], advance: Callable[[int], None]) -> Iterator[Chunk]:
-    for chunk in chunks:
-        yield chunk
-        advance(len(chunk.data))
 
 
 @dataclass(slots=True)

@@ -8,10 +8,12 @@ from typing import Annotated
 import msgspec
 import typer
 from rich.console import Console
+from rich.text import Text
 
 from tocsin.cli.options import ConfigOption, DataOption, read_config
 from tocsin.connect.clusters import load_clusters
 from tocsin.connect.pki import ensure_server_certificate
+from tocsin.ingest.networks import banner
 from tocsin.ingest.seal import load_or_create_key
 from tocsin.ingest.tls import ServerTls
 from tocsin.model.errors import LoadError
@@ -76,7 +78,8 @@ async def _run(supervisor: Supervisor) -> None:
 
 def _greet(config: Config, supervisor: Supervisor) -> None:
     console = Console(stderr=True, highlight=False)
-    clusters = sorted(load_clusters(config.folder).clusters)
+    known = load_clusters(config.folder).clusters
+    clusters = sorted(name for name, cluster in known.items() if cluster.revoked is None)
     host = config.webhook.host
     console.print(f"[bold]Tocsin[/bold] is listening on https://{host}:{supervisor.webhook_port}")
     console.print(
@@ -89,3 +92,5 @@ def _greet(config: Config, supervisor: Supervisor) -> None:
         console.print("  no cluster is connected yet: run `tocsin setup --advertise HOST:PORT`")
     if not config.notify:
         console.print("  nobody is notified: name a channel under `notify` in tocsin.yaml")
+    if warning := banner(config.webhook.allow_unauthenticated_from):
+        console.print(Text(f"! {warning}.", style="bold yellow"), soft_wrap=True)

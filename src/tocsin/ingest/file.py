@@ -7,7 +7,7 @@ import gzip
 import io
 import os
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,6 +25,9 @@ _MAX_LINE_BYTES = 256 * _MIB
 # Expands to half a gigabyte at the very worst.
 _ZSTD_INPUT_BYTES = 16 * 1024
 
+# The first line of a document that is written over many lines.
+_OPENINGS = (b"{", b"[")
+
 _GZIP_MAGIC = b"\x1f\x8b"
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 
@@ -37,7 +40,7 @@ class Chunk(NamedTuple):
     data: bytes
 
 
-def read_files(paths: Iterable[str]) -> Iterator[Chunk]:
+def read_files(paths: Iterable[str]) -> Generator[Chunk, None, None]:
     """Yield the lines of `paths` in order, about 1 MiB at a time; `-` is standard input.
 
     Compression (gzip, zstd) is told by the content. A longer line comes as one chunk.
@@ -48,6 +51,37 @@ def read_files(paths: Iterable[str]) -> Iterator[Chunk]:
         except (OSError, EOFError, zlib.error, zstandard.ZstdError) as error:
             msg = f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}"
             raise TocsinError(msg) from error
+
+
+def documents(chunks: Iterator[Chunk]) -> Iterator[Chunk]:
+    """Yield the chunks of a file; one document written over many lines as a whole."""
+    for chunk in chunks:
+        if is_laid_out(chunk):
+            rest = b"".join(more.data for more in chunks)
+            yield chunk._replace(data=chunk.data + rest)
+        else:
+            yield chunk
+
+
+def is_laid_out(chunk: Chunk) -> bool:
+    """Return whether a file begins, with this chunk, as one document written over many lines."""
+    return chunk.line == 1 and chunk.data.split(b"\n", 1)[0].strip() in _OPENINGS
+
+
+def check_file(path: str) -> None:
+    """Find a mistyped name before any work; pipes are welcome, as of `<(zcat ...)`.
+
+    Raises:
+        TocsinError: there is no such file, or it is a folder.
+    """
+    if path == STDIN:
+        return
+    if Path(path).is_dir():
+        message = f"{path}: is a folder; name its files"
+        raise TocsinError(message)
+    if not Path(path).exists():
+        message = f"{path}: no such file"
+        raise TocsinError(message)
 
 
 def _read_file(path: str) -> Iterator[Chunk]:

@@ -22,6 +22,16 @@ class IngestMetrics:
             ["reason"],
             registry=registry,
         )
+        self.unauthenticated_posts = Counter(
+            "tocsin_ingest_unauthenticated_posts",
+            "Posts taken from senders that proved nothing.",
+            registry=registry,
+        )
+        self.unauthenticated_networks = Gauge(
+            "tocsin_ingest_unauthenticated_networks",
+            "Networks whose senders are let in without a credential; 0 is as it should be.",
+            registry=registry,
+        )
         self.bytes = Counter(
             "tocsin_ingest_bytes",
             "Bytes that are durable in the spool, before compression.",

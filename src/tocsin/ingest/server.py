@@ -177,7 +177,7 @@ class Listener:
         self, sock: socket.socket, host: str, connection: _ConnectionFactory
     ) -> None:
         settings = self._app.settings
-        context = self._tls.context(certificate_required=not self._app.senders.uses_tokens)
+        context = self._tls.context(certificate_required=not self._app.takes_bare_clients)
         on_lost = functools.partial(self._leave, host)
         try:
             await asyncio.get_running_loop().connect_accepted_socket(

@@ -22,9 +22,10 @@ from tocsin.ingest import refusals
 from tocsin.ingest.body import MIB, Body
 from tocsin.ingest.load import Load, Share
 from tocsin.ingest.metrics import IngestMetrics
+from tocsin.ingest.networks import Networks
 from tocsin.ingest.refusals import Refusal, RefusedError
 from tocsin.ingest.senders import Sender, Senders
-from tocsin.ingest.spool import PostMeta, SpoolUnavailable, SpoolWriter, Upload
+from tocsin.ingest.spool import PostMeta, Source, SpoolUnavailable, SpoolWriter, Upload
 from tocsin.ingest.tls import TlsSettings
 
 # RFC 1123: what a node may be called.
@@ -37,6 +38,9 @@ class WebhookSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tls: TlsSettings
     host: str = "127.0.0.1"
     port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 8080
+    # Networks (CIDR) whose senders need no credential: see `tocsin.ingest.networks`.
+    allow_unauthenticated_from: tuple[str, ...] = ()
+    # API servers never send it; a forwarder's sender with a credential may, where it is wanted.
     gzip: bool = False
     # The API-server flags that Tocsin generates allow batches of 200 events of 8 MiB.
     max_body: int = 200 * 8 * MIB
@@ -69,7 +73,14 @@ class Webhook:
         self._spool = spool
         self.metrics = metrics
         self._load = Load(settings.max_posts, settings.max_buffered)
+        self._networks = Networks(settings.allow_unauthenticated_from)
+        metrics.unauthenticated_networks.set(len(settings.allow_unauthenticated_from))
         metrics.in_flight.set_function(lambda: self._load.posts)
+
+    @property
+    def takes_bare_clients(self) -> bool:
+        """Whether a client may come without a certificate; one that it shows must be good."""
+        return self.senders.uses_tokens or bool(self._networks)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -86,18 +97,24 @@ class Webhook:
         """Return who posts and for which node; nothing of the body has been read yet."""
         if request.method != "POST":
             raise RefusedError(refusals.METHOD)
-        certificates = request.scope["extensions"]["tls"]["client_cert_chain"]
-        sender = self.senders.identify(
-            certificates[0] if certificates else None,
-            request.headers.get("Authorization"),
-            datetime.now(UTC),
-        )
+        sender = self._identify(request)
         if sender is None:
             raise RefusedError(refusals.CREDENTIAL)
-        cluster, node = _read_path(request.scope["path"])
+        cluster, node = read_path(request.scope["path"])
         if cluster not in (None, sender.cluster):
             raise RefusedError(refusals.CLUSTER)
         return sender, node
+
+    def _identify(self, request: Request) -> Sender | None:
+        """Return who posts. Only who shows nothing at all is asked for its address."""
+        certificates = request.scope["extensions"]["tls"]["client_cert_chain"]
+        authorization = request.headers.get("Authorization")
+        if certificates or authorization is not None:
+            certificate = certificates[0] if certificates else None
+            return self.senders.identify(certificate, authorization, datetime.now(UTC))
+        if request.client and self._networks.contain(request.client.host):
+            return self.senders.unauthenticated()
+        return None
 
     async def _take(self, request: Request, sender: Sender, node: str | None) -> Response:
         """Store the post of a known sender."""
@@ -106,7 +123,7 @@ class Webhook:
             cluster=sender.cluster,
             node=node,
             peer=f"{host} {sender.credential}",
-            source="webhook",
+            source=_source(request, sender),
             received=time.time_ns() // 1000,
         )
         body = Body(request.receive, self.settings.max_body)
@@ -118,6 +135,8 @@ class Webhook:
             refusal = refusals.UNAVAILABLE
         else:
             self.metrics.posts.labels(sender.cluster, "accepted").inc()
+            if not sender.authenticated:
+                self.metrics.unauthenticated_posts.inc()
             return Response()
         if not refusal.closes:
             refusal = await self._drain(body) or refusal
@@ -126,7 +145,7 @@ class Webhook:
 
     async def _store(self, request: Request, body: Body, meta: PostMeta) -> None:
         """Return when the whole body is durable; RefusedError or SpoolUnavailable if it is not."""
-        gzip = self._expects_gzip(request)
+        gzip = self._expects_gzip(request, meta)
         if int(request.headers.get("Content-Length", "0")) > self.settings.max_body:
             raise RefusedError(refusals.TOO_LARGE)
         with self._load.post() as share:
@@ -161,11 +180,12 @@ class Webhook:
             return refused.refusal
         return None
 
-    def _expects_gzip(self, request: Request) -> bool:
+    def _expects_gzip(self, request: Request, meta: PostMeta) -> bool:
+        """Return whether the body is gzip, which only senders with a credential may send."""
         encoding = request.headers.get("Content-Encoding", "identity").lower()
         if encoding == "identity":
             return False
-        if encoding == "gzip" and self.settings.gzip:
+        if encoding == "gzip" and self.settings.gzip and meta.source != "unauthenticated":
             return True
         raise RefusedError(refusals.ENCODING)
 
@@ -174,7 +194,22 @@ class Webhook:
         return refusal.response()
 
 
-def _read_path(path: str) -> tuple[str | None, str | None]:
+def _source(request: Request, sender: Sender) -> Source:
+    """Return what the post is; other queries than `?source=` and these two say nothing.
+
+    `backfill` marks old events that are sent afterwards, `file` those of a log that a forwarder
+    follows beside the webhook of the same node.
+    """
+    if not sender.authenticated:
+        return "unauthenticated"
+    match request.query_params.get("source"):
+        case "backfill" | "file" as marked:
+            return marked
+        case _:
+            return "webhook"
+
+
+def read_path(path: str) -> tuple[str | None, str | None]:
     """Return the cluster and node of `/v1/audit/<cluster>[/<node>]`; other paths name neither."""
     match [part for part in path.split("/") if part]:
         case ["v1", "audit", cluster]:

@@ -94,14 +94,31 @@ class Alert(msgspec.Struct, kw_only=True):
 
 
 def merge(known: Alert, later: Alert) -> Alert:
-    """Return the known alert with a further stage's evidence; it stays one hit of one rule."""
+    """Return the known alert with the evidence of a further stage or copy; it stays one hit.
+
+    Of two copies of one event the alert says what the fuller one tells: the webhook may have
+    cut the bodies out, and the log of the API server has them.
+    """
     fresh = [digest for digest in later.evidence if digest not in known.evidence]
+    fuller = later if _is_fuller_copy(later, known) else known
     return msgspec.structs.replace(
         known,
+        description=fuller.description,
+        target=fuller.target,
+        fields=fuller.fields,
         evidence=known.evidence + fresh,
         first_seen=min(known.first_seen, later.first_seen),
         last_seen=max(known.last_seen, later.last_seen),
     )
+
+
+def _is_fuller_copy(later: Alert, known: Alert) -> bool:
+    return later.event == known.event and _unknowns(later) < _unknowns(known)
+
+
+def _unknowns(alert: Alert) -> int:
+    values = (*msgspec.structs.astuple(alert.target), *alert.fields.values())
+    return sum(value is None for value in values)
 
 
 def to_json_line(alert: Alert) -> bytes:

@@ -10,17 +10,23 @@ Of duplicate keys the last one wins, as in Go.
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import chain, islice
 
 import msgspec
 
-from tocsin.model.event import AuditEvent
+from tocsin.model.event import NO_USER, AuditEvent
 from tocsin.normalize import shallow
-from tocsin.normalize.split import ItemSplitter, Oversized
+from tocsin.normalize.lines import Opening, split_lines
+from tocsin.normalize.split import MAX_ITEM_BYTES, ItemSplitter, Oversized
+from tocsin.normalize.unwrap import unwrap
 from tocsin.rules.regex import replacer
 
 # Above this size a body is searched for the sheer number of its values before it is decoded.
 LARGE_BODY_BYTES = 2 * 1024 * 1024
 MAX_COMMAS = 500_000
+# Decoded bodies that are kept while their batch is evaluated; they take some ten times the room.
+MAX_KEPT_BYTES = 4 * 1024 * 1024
+MAX_KEPT_BODIES = 512
 # How many items of a split body are decoded together.
 SPLIT_BATCH = 500
 # Of each body so many rejects are kept one by one; further ones are counted.
@@ -29,7 +35,7 @@ MAX_REJECTS = 1000
 # An event without all of these says nothing.
 _TELLING = frozenset({"verb", "requestURI", "objectRef"})
 _SHORTEST = len(b'{"verb":""}')
-_OWN_KINDS = (None, "Event")
+_OWN_KINDS = frozenset({None, "Event"})
 _BOM = b"\xef\xbb\xbf"
 _GROUP = "audit.k8s.io/"
 _REFUSALS = (msgspec.DecodeError, RecursionError, UnicodeDecodeError, ValueError)
@@ -102,23 +108,33 @@ class BodyDecoder:
     """Decodes request and response bodies on demand; total, and counts what it cannot read.
 
     The typed decoder has checked a body's syntax already. What is left to fail is a number
-    of thousands of digits. The last bodies are remembered, because the alert on an event
-    reads what its rules have just read; nobody changes them.
+    of thousands of digits. The bodies of a batch are remembered, because the alert on an event
+    reads what its rules have read; nobody changes them.
     """
 
     def __init__(self) -> None:
         self.failures = 0
-        self._last: tuple[msgspec.Raw | None, object] = (None, None)
-        self._last_but_one: tuple[msgspec.Raw | None, object] = (None, None)
+        # By identity, which is unique as long as the raw body is kept beside its value.
+        self._known: dict[int, tuple[msgspec.Raw, object]] = {}
+        self._kept_bytes = 0
 
     def __call__(self, raw: msgspec.Raw) -> object:
         """Return the JSON values of a body, None if they cannot be read."""
-        for known, value in (self._last, self._last_but_one):
-            if known is raw:
-                return value
+        known = self._known.get(id(raw))
+        if known is not None:
+            return known[1]
         value = self._decode(raw)
-        self._last_but_one, self._last = self._last, (raw, value)
+        self._kept_bytes += len(raw)
+        if self._kept_bytes > MAX_KEPT_BYTES or len(self._known) >= MAX_KEPT_BODIES:
+            self.forget()
+            self._kept_bytes = len(raw)
+        self._known[id(raw)] = (raw, value)
         return value
+
+    def forget(self) -> None:
+        """Let go of all bodies; call it when a batch is done, as they keep its bytes alive."""
+        self._known.clear()
+        self._kept_bytes = 0
 
     def _decode(self, raw: msgspec.Raw) -> object:
         try:
@@ -129,10 +145,11 @@ class BodyDecoder:
 
 
 def unreadable_bodies(batch: Batch) -> list[Reject]:
-    """Return a reject for each event of which a body cannot be read, with the reason."""
+    """Return a reject for each event of which a body or map cannot be read, with the reason."""
     rejects = []
     for event, raw in zip(batch.events, batch.slices(), strict=True):
-        for body in (event.request_object, event.response_object):
+        extra = (event.user or NO_USER).extra
+        for body in (event.request_object, event.response_object, event.annotations, extra):
             try:
                 if body:
                     _decode_body(body)
@@ -170,25 +187,71 @@ def decode_pieces(pieces: Iterable[bytes]) -> Iterator[Batch]:
 
 
 def _decode_groups(pieces: Iterable[bytes]) -> Iterator[Batch]:
-    splitter = ItemSplitter()
-    group: list[bytes] = []
+    """Decode by groups of lines, or of the items of one list, or one event as a whole.
+
+    Pieces are held until they tell which it is, and not joined before that is needed.
+    """
+    pieces = iter(pieces)
+    splitter, opening = ItemSplitter(), Opening()
+    held: list[bytes] = []
+    size = 0
     for piece in pieces:
-        for item in splitter.feed(piece):
-            if isinstance(item, Oversized):
-                yield Batch(rejects=[Reject(f"event of {item.length} bytes is too large", b"")])
-                continue
-            group.append(item)
-            if len(group) >= SPLIT_BATCH:
-                yield _items(group)
-                group = []
-    if group:
-        yield _items(group)
+        held.append(piece if any(held) else piece.removeprefix(_BOM).lstrip())
+        size += len(held[-1])
+        opening.add(held[-1])
+        if opening.is_of_lines:
+            lines = split_lines(chain(_given_away(held), pieces))
+            yield from _grouped(lines, lambda group: _decode_lines(b"\n".join(group)))
+            return
+        items = splitter.feed(piece)
+        first = list(islice(items, 1))
+        if splitter.found_items or size > MAX_ITEM_BYTES:
+            held.clear()
+            items = chain(first, items, _fed(splitter, pieces))
+            yield from _decode_item_groups(splitter, items)
+            return
+    body = b"".join(_given_away(held))
+    yield _document(body) if body else Batch(rejects=[Reject("the body is empty", b"")])
+
+
+def _given_away(pieces: list[bytes]) -> Iterator[bytes]:
+    """Yield pieces and let go of each."""
+    while pieces:
+        yield pieces.pop(0)
+
+
+def _fed(splitter: ItemSplitter, pieces: Iterable[bytes]) -> Iterator[bytes | Oversized]:
+    for piece in pieces:
+        yield from splitter.feed(piece)
+
+
+def _decode_item_groups(
+    splitter: ItemSplitter, items: Iterable[bytes | Oversized]
+) -> Iterator[Batch]:
+    yield from _grouped(items, _items)
     if rest := splitter.rest():
         yield Batch(rejects=[Reject("the body ends in the middle of an event", rest)])
     elif splitter.found_items and not splitter.complete:
         yield Batch(rejects=[Reject("the body ends in the middle of its list", b"")])
     elif not splitter.found_items:
         yield Batch(rejects=[Reject("the body has no list of events", b"")])
+
+
+def _grouped(
+    items: Iterable[bytes | Oversized], read: Callable[[list[bytes]], Batch]
+) -> Iterator[Batch]:
+    """Decode items some at a time; what is too large is told, without its bytes."""
+    group: list[bytes] = []
+    for item in items:
+        if isinstance(item, Oversized):
+            yield Batch(rejects=[Reject(f"event of {item.length} bytes is too large", b"")])
+            continue
+        group.append(item)
+        if len(group) >= SPLIT_BATCH:
+            yield read(group)
+            group = []
+    if group:
+        yield read(group)
 
 
 def _decode_whole(body: bytes) -> Batch | None:
@@ -210,7 +273,7 @@ def _list(body: bytes) -> Batch | None:
     document = _decode_list(body)
     if not _is_audit(document.kind, "EventList", document.api_version):
         return None
-    if any(event.kind not in _OWN_KINDS for event in document.items):
+    if not {event.kind for event in document.items} <= _OWN_KINDS:
         return None
     return Batch(document.items, slices=lambda: _decode_raw_list(body).items)
 
@@ -252,7 +315,10 @@ def _document(raw: bytes) -> Batch:
     """Decode one Event or EventList, item by item if need be."""
     if not raw.isascii() and not _is_utf8(raw):
         return _decode_slowly(raw)
-    return _decode_whole(raw) or _decode_slowly(raw)
+    batch = _decode_whole(raw)
+    if batch is None and (inner := unwrap(raw)) is not None:
+        return _items([inner])
+    return batch or _decode_slowly(raw)
 
 
 def _decode_slowly(body: bytes) -> Batch:
@@ -313,9 +379,13 @@ def _items(raws: list[bytes]) -> Batch:
     kept: list[bytes] = []
     for raw in raws:
         event, reason = _item(raw)
+        if event is None and (inner := unwrap(raw)) is not None:
+            raw = inner  # noqa: PLW2901 - as if nobody had wrapped it
+            event, reason = _item(raw)
         if reason is not None:
             mended = _mended(raw) if event is None else raw
             if mended != raw:
+                mended = unwrap(mended) or mended
                 event = _item(mended)[0]
                 reason = "JSON is malformed: a lone surrogate" if _is_utf8(raw) else reason
             batch.reject([Reject(reason, raw)])

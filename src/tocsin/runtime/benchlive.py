@@ -17,8 +17,9 @@ import msgspec
 
 from tocsin.connect.pki import ensure_server_certificate
 from tocsin.runtime.config import Config
-from tocsin.runtime.live import Poster, on_free_ports
+from tocsin.runtime.live import local_poster, on_free_ports
 from tocsin.runtime.logs import configure_logs
+from tocsin.runtime.poster import Poster
 from tocsin.runtime.recording import NAMES, bodies, events
 from tocsin.runtime.supervise import Supervisor
 
@@ -90,7 +91,7 @@ def _ports(pipe: Connection) -> tuple[int, int]:
 
 
 async def _measure(target: Target, seconds: float) -> Live:
-    poster = Poster(target.folder, "bench", target.webhook)
+    poster = local_poster(on_free_ports(target.folder), "bench", target.webhook)
     async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{target.health}") as http:
         await _until(lambda: _is_ready(http), READY_SECONDS)
         posts = _posts()

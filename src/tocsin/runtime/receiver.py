@@ -16,6 +16,7 @@ from prometheus_client import CollectorRegistry, Gauge
 from tocsin.connect.clusters import load_clusters
 from tocsin.ingest.follow import follow
 from tocsin.ingest.metrics import IngestMetrics
+from tocsin.ingest.networks import banner
 from tocsin.ingest.seal import Sealer, load_or_create_key
 from tocsin.ingest.senders import Cluster, Senders
 from tocsin.ingest.server import serve_webhook
@@ -36,8 +37,20 @@ log = logging.getLogger(__name__)
 def load_senders(config: Config) -> Senders:
     """Return who may send, from the list of clusters that `tocsin setup` writes."""
     known = load_clusters(config.folder).clusters
-    revoked = [int(serial, 16) for cluster in known.values() for serial in cluster.revoked]
-    return Senders([Cluster(name, cluster.tokens) for name, cluster in known.items()], revoked)
+    refused = {
+        credential.identity: credential.refused_from
+        for cluster in known.values()
+        for credential in cluster.credentials
+        if credential.refused_from is not None
+    }
+    return Senders(
+        [
+            Cluster(name, tuple(token.sha256 for token in cluster.tokens))
+            for name, cluster in known.items()
+        ],
+        refused=refused,
+        revoked=[name for name, cluster in known.items() if cluster.revoked is not None],
+    )
 
 
 class Receiver:
@@ -93,8 +106,16 @@ class Receiver:
         return Report(
             ready=reason is None,
             reason=f"events are refused: {reason}" if reason else "",
+            findings=self._findings(),
             metrics=exposition(self._registry),
         )
+
+    def _findings(self) -> tuple[str, ...]:
+        warning = banner(self._config.webhook.allow_unauthenticated_from)
+        if not warning:
+            return ()
+        count = self._registry.get_sample_value("tocsin_ingest_unauthenticated_posts_total")
+        return (f"{warning}. Posts that came in this way since the start: {count or 0:.0f}",)
 
     def _count_spool(self) -> None:
         """Export the spool's own counters."""

@@ -47,6 +47,27 @@ def test_a_table_with_the_newest_last(tocsin: Commands, store: SqliteStore) -> N
     assert "second" in second
 
 
+def test_what_may_be_forged_is_marked(tocsin: Commands, store: SqliteStore) -> None:
+    store.record([at(1)], {}, 1000.0, unauthenticated=[at(2)])
+    ran = tocsin("alerts")
+    _, proven, forged = ran.out.splitlines()
+    assert "high unproven" in forged
+    assert "unproven" not in proven
+    assert "may be forged, because their senders proved nothing: 1 of 2" in ran.err
+    assert "let in without proof" not in ran.err
+    assert ids(tocsin("alerts", "--json")) == ["m1", "m2"]
+
+
+def test_open_networks_are_told(
+    tocsin: Commands, store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record(store, at(1))
+    monkeypatch.setenv("TOCSIN__WEBHOOK__ALLOW_UNAUTHENTICATED_FROM", "[10.0.0.0/8]")
+    ran = tocsin("alerts", "--json")
+    assert "10.0.0.0/8 are let in without proof" in ran.err
+    assert ids(ran) == ["m1"]
+
+
 def test_json_lines_are_the_whole_alert(tocsin: Commands, store: SqliteStore) -> None:
     record(store, at(1, description="ünïcode"))
     ran = tocsin("alerts", "--json")

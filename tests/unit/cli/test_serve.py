@@ -5,6 +5,7 @@ import socket
 import subprocess
 import threading
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import ClassVar
 
@@ -14,6 +15,7 @@ import pytest
 from tests.unit.cli.commandline import EXECUTABLE, Commands, Ran, environment
 from tests.unit.runtime.rulefiles import rule
 from tocsin.connect.clusters import add_cluster
+from tocsin.connect.credentials import revoke
 from tocsin.runtime.config import Config
 
 # The package has the function under this name.
@@ -82,6 +84,19 @@ def test_the_command_line_stands_over_the_configuration(serve: Serve, tmp_path: 
     assert "clusters: prod" in ran.err
     assert "nobody is notified" not in ran.err
     assert not (tmp_path / "x").exists()
+
+
+def test_open_networks_and_revoked_clusters_are_told(serve: Serve, tmp_path: Path) -> None:
+    text = "webhook: {allow_unauthenticated_from: [10.0.0.0/8]}\n"
+    (tmp_path / "tocsin.yaml").write_text(text)
+    for name in ("prod", "gone"):
+        add_cluster(tmp_path / "tocsin-data", name)
+    revoke(tmp_path / "tocsin-data", "gone", datetime.now(UTC))
+    ran, _ = serve("-c", "tocsin.yaml")
+    assert "clusters: prod\n" in ran.err
+    assert "10.0.0.0/8 are let in without proof as cluster 'default'" in ran.err
+    ran, _ = serve()
+    assert "without proof" not in ran.err
 
 
 def test_the_first_start_and_the_second_show_the_same_certificate(

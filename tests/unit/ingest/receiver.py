@@ -6,7 +6,7 @@ import hashlib
 import socket
 import ssl
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from datetime import datetime
 from pathlib import Path
@@ -84,7 +84,12 @@ class Receiver:
     """A running webhook; `spool` may be replaced by one that misbehaves."""
 
     def __init__(
-        self, directory: Path, pki: Pki, settings: WebhookSettings, spool: SpoolWriter
+        self,
+        directory: Path,
+        pki: Pki,
+        settings: WebhookSettings,
+        spool: SpoolWriter,
+        sockets: Sequence[socket.socket] | None = None,
     ) -> None:
         self.pki = pki
         self.registry = CollectorRegistry()
@@ -93,7 +98,7 @@ class Receiver:
         self.app = Webhook(spool, SENDERS, settings, metrics)
         self._seen = 0
         self._counted: dict[tuple[str, frozenset[tuple[str, str]]], float] = {}
-        self.server: WebhookServer = serve_webhook(self.app)
+        self.server: WebhookServer = serve_webhook(self.app, sockets)
         self.port: int = self.server.addresses[0][1]
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
@@ -211,7 +216,10 @@ class _FakeUpload(Upload):
 
 @contextlib.contextmanager
 def running(
-    directory: Path, spool: SpoolWriter | None = None, **settings: float
+    directory: Path,
+    spool: SpoolWriter | None = None,
+    sockets: Sequence[socket.socket] | None = None,
+    **settings: object,
 ) -> Iterator[Receiver]:
     """Run a receiver with its files under `directory`, and stop it as on SIGTERM."""
     pki = Pki(directory)
@@ -220,6 +228,6 @@ def running(
         if spool is None:
             spool = SpoolWriter(directory / "spool", _SEALER)
             stack.callback(spool.close)
-        receiver = Receiver(directory / "spool", pki, configured, spool)
+        receiver = Receiver(directory / "spool", pki, configured, spool, sockets)
         stack.callback(receiver.stop)
         yield receiver

@@ -14,6 +14,7 @@ from cryptography.x509.oid import NameOID
 from tocsin.ingest.senders import Cluster, Sender, Senders
 
 NOW = datetime.now(UTC)
+SECOND = timedelta(seconds=1)
 CA = trustme.CA()
 
 
@@ -98,10 +99,46 @@ def test_a_certificate_ends_with_its_time(senders: Senders) -> None:
 
 def test_a_revoked_certificate_is_nobody_with_any_token() -> None:
     pem = certificate()
-    senders = Senders([Cluster("prod", (sha256("one"),))], revoked=[serial(pem)])
+    senders = Senders([Cluster("prod", (sha256("one"),))], refused={f"{serial(pem):x}": NOW})
 
     assert senders.identify(pem, "Bearer one", NOW) is None
     assert senders.identify(None, "Bearer one", NOW) == Sender("prod", "token prod")
+
+
+def test_a_certificate_is_refused_from_its_moment_on(senders: Senders) -> None:
+    pem = certificate()
+    senders = Senders([Cluster("prod")], refused={f"{serial(pem):x}": NOW + SECOND})
+
+    assert senders.identify(pem, None, NOW) is not None
+    assert senders.identify(pem, None, NOW + SECOND) is None
+
+
+def test_a_token_is_refused_from_its_moment_on() -> None:
+    senders = Senders(
+        [Cluster("prod", (sha256("one"), sha256("two")))], refused={sha256("one"): NOW + SECOND}
+    )
+
+    assert senders.identify(None, "Bearer one", NOW) == Sender("prod", "token prod")
+    assert senders.identify(None, "Bearer one", NOW + SECOND) is None
+    assert senders.identify(None, "Bearer two", NOW + SECOND) == Sender("prod", "token prod")
+
+
+def test_a_revoked_cluster_is_nobody_in_any_way() -> None:
+    senders = Senders(
+        [Cluster("prod", (sha256("one"),)), Cluster("test", (sha256("t"),))], revoked=["prod"]
+    )
+
+    assert senders.identify(certificate(), None, NOW) is None
+    assert senders.identify(None, "Bearer one", NOW) is None
+    assert senders.identify(None, "Bearer t", NOW) is not None
+    assert senders.names == {"test"}
+
+
+def test_nobody_speaks_for_a_revoked_default_cluster() -> None:
+    anybody = Senders([]).unauthenticated()
+
+    assert anybody == Sender("default", "unauthenticated", authenticated=False)
+    assert Senders([Cluster("default")], revoked=["default"]).unauthenticated() is None
 
 
 @pytest.mark.parametrize(

@@ -3,13 +3,22 @@
 import tempfile
 from contextlib import closing
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tocsin.ingest.seal import Sealer
-from tocsin.ingest.spool import Post, PostMeta, SpoolReader, SpoolSettings, SpoolWriter, upload
+from tocsin.ingest.spool import (
+    Post,
+    PostMeta,
+    Source,
+    SpoolReader,
+    SpoolSettings,
+    SpoolWriter,
+    upload,
+)
 
 SEALER = Sealer(bytes(32))
 SETTINGS = SpoolSettings(min_free_bytes=0, max_file_bytes=2_000, tick_seconds=0.001)
@@ -21,7 +30,7 @@ metas = st.builds(
     cluster=texts,
     node=st.none() | texts,
     peer=st.none() | texts,
-    source=texts,
+    source=st.sampled_from(get_args(Source)),
     received=st.integers(-(2**63), 2**63 - 1),
 )
 bodies = st.binary(max_size=400)

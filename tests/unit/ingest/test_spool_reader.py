@@ -323,3 +323,13 @@ def test_foreign_files_are_ignored(reader: SpoolReader, folder: Path) -> None:
     (folder / "notes.spool").touch()
     (folder / "1-x.spool").touch()
     assert numbers(reader.read(0)) == [1, 2, 3, 4, 5, 6]
+
+
+def test_folders_that_a_reader_makes_are_its_owners_alone(tmp_path: Path) -> None:
+    former = os.umask(0)
+    try:
+        SpoolReader(tmp_path / "spool", Sealer(bytes(32)), "reader").release(1)
+    finally:
+        os.umask(former)
+    for folder in (tmp_path / "spool", tmp_path / "spool" / "cursors"):
+        assert folder.stat().st_mode & 0o777 == 0o700

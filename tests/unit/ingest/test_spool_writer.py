@@ -71,7 +71,7 @@ def wait_until(condition: Callable[[], bool]) -> None:
 
 def test_posts_come_back_in_order(start: Start, folder: Path) -> None:
     writer = start()
-    metas = [META, PostMeta("c", None, None, "file", 0), PostMeta("\0 ü", "", "", "", -1)]
+    metas = [META, PostMeta("c", None, None, "file", 0), PostMeta("\0 ü", "", "", "backfill", -1)]
     bodies = [b"", b"x", os.urandom(100_000)]
     numbers = [writer.append(meta, body).result() for meta, body in zip(metas, bodies, strict=True)]
     assert numbers == [1, 2, 3]
@@ -197,9 +197,9 @@ def test_bodies_reach_the_disk_sealed_only(start: Start, folder: Path) -> None:
 def test_metadata_that_cannot_be_stored_fails_its_own_post_only(start: Start, folder: Path) -> None:
     writer = start()
     with pytest.raises(ValueError, match="surrogates"):
-        writer.append(PostMeta("\ud800", None, None, "", 0), b"bad")
+        writer.append(PostMeta("\ud800", None, None, "webhook", 0), b"bad")
     with pytest.raises(ValueError, match="surrogates"):
-        writer.upload(PostMeta("\ud800", None, None, "", 0))
+        writer.upload(PostMeta("\ud800", None, None, "webhook", 0))
     assert writer.append(META, b"good").result() == 1
     assert len(read(folder)) == 1
 

@@ -15,7 +15,7 @@ LARGE = b"".join(b'{"auditID":"%064x","verb":"create"}\n' % (n * 0xFEDCBA) for n
 
 @pytest.fixture(scope="module")
 def shared_receiver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Receiver]:
-    with running(tmp_path_factory.mktemp("receiver")) as receiver:
+    with running(tmp_path_factory.mktemp("receiver"), gzip=True) as receiver:
         yield receiver
 
 
@@ -124,8 +124,8 @@ def test_a_body_is_stored_whatever_it_holds(receiver: Receiver, body: bytes) -> 
     assert [post.body() for post in receiver.posts()] == [body]
 
 
-@pytest.mark.parametrize("encoding", ["gzip", "br", "deflate", "gzip, gzip"])
-def test_an_encoding_that_is_not_enabled_is_refused(receiver: Receiver, encoding: str) -> None:
+@pytest.mark.parametrize("encoding", ["br", "deflate", "zstd", "gzip, gzip"])
+def test_an_encoding_that_is_not_known_is_refused(receiver: Receiver, encoding: str) -> None:
     with receiver.client() as client:
         answer = client.post("/", content=EVENTS, headers={"Content-Encoding": encoding})
 
@@ -175,12 +175,19 @@ def test_no_answer_before_the_spool_has_committed(tmp_path: Path) -> None:
     ],
     ids=["one member", "two members", "large", "empty"],
 )
-def test_gzip_is_expanded_where_enabled(tmp_path: Path, compressed: bytes, expected: bytes) -> None:
-    with running(tmp_path, gzip=True) as receiver:
-        with receiver.client() as client:
-            answer = client.post("/", content=compressed, headers={"Content-Encoding": "gzip"})
-        assert answer.status_code == 200
-        assert [post.body() for post in receiver.posts()] == [expected]
+def test_gzip_is_expanded(receiver: Receiver, compressed: bytes, expected: bytes) -> None:
+    with receiver.token_client() as client:
+        answer = client.post("/", content=compressed, headers={"Content-Encoding": "gzip"})
+    assert answer.status_code == 200
+    assert [post.body() for post in receiver.posts()] == [expected]
+
+
+def test_gzip_is_refused_unless_it_is_enabled(tmp_path: Path) -> None:
+    with running(tmp_path) as receiver, receiver.client() as client:
+        packed = gzip.compress(EVENTS)
+        answer = client.post("/", content=packed, headers={"Content-Encoding": "gzip"})
+        assert answer.status_code == 415
+        assert receiver.posts() == []
 
 
 @pytest.mark.parametrize(
@@ -188,12 +195,36 @@ def test_gzip_is_expanded_where_enabled(tmp_path: Path, compressed: bytes, expec
     [EVENTS, gzip.compress(EVENTS)[:-5], gzip.compress(EVENTS) + b"trailing"],
     ids=["none", "cut", "trailing"],
 )
-def test_damaged_gzip_is_refused(tmp_path: Path, damaged: bytes) -> None:
-    with running(tmp_path, gzip=True) as receiver:
-        with receiver.client() as client:
-            answer = client.post("/", content=damaged, headers={"Content-Encoding": "gzip"})
-        assert answer.status_code == 400
-        assert receiver.posts() == []
+def test_damaged_gzip_is_refused(receiver: Receiver, damaged: bytes) -> None:
+    with receiver.client() as client:
+        answer = client.post("/", content=damaged, headers={"Content-Encoding": "gzip"})
+    assert answer.status_code == 400
+    assert receiver.posts() == []
+
+
+@pytest.mark.parametrize(
+    ("query", "source"),
+    [
+        ("", "webhook"),
+        ("?timeout=30s", "webhook"),
+        ("?source=backfill", "backfill"),
+        ("?timeout=30s&source=backfill", "backfill"),
+        ("?source=", "webhook"),
+        ("?source=file", "file"),
+        ("?source=webhook", "webhook"),
+        ("?source=unauthenticated", "webhook"),
+        ("?source=Backfill", "webhook"),
+        ("?%ff=%00&&=&source", "webhook"),
+    ],
+)
+def test_a_query_marks_a_post_as_backfill_or_log_and_nothing_else(
+    receiver: Receiver, query: str, source: str
+) -> None:
+    with receiver.client() as client:
+        assert client.post(f"/v1/audit/prod/n{query}", content=EVENTS).status_code == 200
+
+    assert [post.meta.source for post in receiver.posts()] == [source]
+    assert receiver.count("bytes_total", cluster="prod", source=source) == len(EVENTS)
 
 
 def test_a_body_in_chunks_is_stored_whole(receiver: Receiver) -> None:

@@ -93,8 +93,10 @@ def test_a_slow_body_is_cut(tmp_path: Path) -> None:
 
 
 def test_a_refused_sender_that_does_not_finish_is_cut(tmp_path: Path) -> None:
-    settings = {"max_posts": 0, "body_timeout": 0.3}
-    with running(tmp_path, None, **settings) as receiver, connected(receiver) as sender:
+    with (
+        running(tmp_path, max_posts=0, body_timeout=0.3) as receiver,
+        connected(receiver) as sender,
+    ):
         sender.sendall(HEAD % 100 + b"x")
         assert sender.recv(4096).startswith(b"HTTP/1.1 408 ")
 

@@ -54,8 +54,7 @@ def test_a_post_in_flight_is_finished_before_it_stops(tmp_path: Path) -> None:
 
 def test_what_cannot_be_finished_is_given_up_without_an_acknowledgement(tmp_path: Path) -> None:
     spool = FakeSpool(stalls=True)
-    settings = {"shutdown_timeout": 0.3}
-    with running(tmp_path, spool, **settings) as receiver:
+    with running(tmp_path, spool, shutdown_timeout=0.3) as receiver:
         with receiver.connect(receiver.pki.issue()) as sender:
             sender.sendall(b"POST / HTTP/1.1\r\nHost: t\r\nContent-Length: 2\r\n\r\n{}")
             while not receiver.count("in_flight"):

@@ -9,6 +9,8 @@ from typing_extensions import override
 from tests.unit.audit import encoded, event_list, item
 from tocsin.normalize import decode as module
 from tocsin.normalize.decode import (
+    LARGE_BODY_BYTES,
+    MAX_COMMAS,
     MAX_REJECTS,
     Batch,
     Reject,
@@ -89,16 +91,56 @@ def test_bad_item_costs_itself_in_every_form(form: str, position: int) -> None:
     assert [json.loads(batch.raw(n))["auditID"] for n in range(2)] == ids(batch)
 
 
-# Lines are cut apart before they come here.
-IN_PIECES = [form for form in FORMS if "lines" not in form and form != "array of lists"]
+IN_PIECES = [form for form in FORMS if form != "array of lists"]
 
 
 @pytest.mark.parametrize("form", IN_PIECES)
-def test_body_in_pieces_is_read_alike(form: str) -> None:
+@pytest.mark.parametrize("cuts", [(100, 101), (1, 2), (0, 700), (1500, 1501), (9999, 9999)])
+def test_body_in_pieces_is_read_alike(form: str, cuts: tuple[int, int]) -> None:
     body = FORMS[form]
-    batches = list(decode_pieces([body[:100], body[100:101], body[101:]]))
+    if form == "lines of both":
+        # Of a list in its first piece only lists follow: no sender mixes them.
+        cuts = (1500, 1501)
+    batches = list(decode_pieces([body[: cuts[0]], body[cuts[0] : cuts[1]], body[cuts[1] :]]))
     assert [audit_id for batch in batches for audit_id in ids(batch)] == ["a0", "a1", "a2"]
     assert not [reject for batch in batches for reject in batch.rejects]
+
+
+@pytest.mark.parametrize("form", [GOOD[0], LOG[0], pretty(LOG[0]), b"\n" + GOOD[0] + b"\n"])
+def test_a_single_event_in_pieces_is_read(form: bytes) -> None:
+    (batch,) = decode_pieces([form[:300], form[300:]])
+    assert ids(batch) == ["a0"]
+
+
+def test_a_line_that_was_cut_off_costs_itself_in_pieces_too() -> None:
+    body = b"\n".join([LOG[0][:200], *LOG[1:], LOG[0][:-1], LOG[0]])
+    batches = list(decode_pieces([body[:350], body[350:]]))
+    assert [audit_id for batch in batches for audit_id in ids(batch)] == ["a1", "a2", "a0"]
+    assert sum(len(batch.rejects) for batch in batches) == 2
+
+
+def test_commas_in_an_event_of_a_log_do_not_hide_it() -> None:
+    padded = encoded(item(requestObject={"spec": [0] * MAX_COMMAS, "pad": "x" * LARGE_BODY_BYTES}))
+    for body in (padded, padded + b"\n" + GOOD[0]):
+        batch = decode(body)
+        assert len(batch.events) == 1 + body.count(b"\n")
+        assert not batch.rejects
+
+
+def test_a_document_without_events_is_not_held_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_ITEM_BYTES", 1000)
+    (batch,) = decode_pieces([b'{"kind":"', *[b"x" * 100] * 50, b'"}'])
+    assert [reject.reason for reject in batch.rejects] == ["the body has no list of events"]
+
+
+def test_too_large_lines_are_set_aside_without_their_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tocsin.normalize.split.MAX_ITEM_BYTES", 2000)
+    large = encoded(item(userAgent="x" * 5000))
+    body = b"\n".join([GOOD[0], large, GOOD[1]])
+    batches = list(decode_pieces([body[start : start + 100] for start in range(0, len(body), 100)]))
+    assert [audit_id for batch in batches for audit_id in ids(batch)] == ["a0", "a1"]
+    (reject,) = [reject for batch in batches for reject in batch.rejects]
+    assert reject == Reject(f"event of {len(large)} bytes is too large", b"")
 
 
 def test_single_event_is_read() -> None:
@@ -191,6 +233,26 @@ def test_unreadable_body_is_told_only_when_asked_for() -> None:
     assert reject.reason.startswith("body cannot be read: ")
 
 
+def test_bodies_are_decoded_once_until_they_are_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_KEPT_BODIES", 3)
+    monkeypatch.setattr(module, "MAX_KEPT_BYTES", 1000)
+    pods = [encoded(item(requestObject={"n": "x" * n})) for n in (1, 2, 3, 4, 2000)]
+    bodies = [event.request_object for event in decode(event_list(pods)).events]
+    read = module.BodyDecoder()
+    first = read(bodies[0])
+    assert first == {"n": "x"}
+    read(bodies[1])
+    assert read(bodies[0]) is first
+    for body in bodies * 2:
+        assert read(body) == json.loads(bytes(body))
+        assert len(read._known) <= 3
+    large = read(bodies[4])
+    assert read(bodies[4]) is large
+    read.forget()
+    assert not read._known
+    assert read(bodies[4]) is not large
+
+
 def test_rejects_are_kept_up_to_a_number_and_then_counted() -> None:
     batch = Batch()
     batch.reject([Reject("bad", b"x")] * (MAX_REJECTS + 5))
@@ -215,8 +277,9 @@ def test_large_body_of_many_small_things_is_taken_apart(monkeypatch: pytest.Monk
         (event_list(GOOD)[:-10], "in the middle of an event"),
         (event_list(GOOD)[:-2], "in the middle of an event"),
         (event_list(GOOD)[:-2] + b" ,", "in the middle of its list"),
-        (b'{"kind":"EventList"}', "no list of events"),
-        (b"", "no list of events"),
+        (b'{"kind":"EventList"}', "auditID"),
+        (b"", "the body is empty"),
+        (b" \n\n", "the body is empty"),
     ],
 )
 def test_body_in_pieces_that_ends_early_is_told(body: bytes, reason: str) -> None:

@@ -5,7 +5,7 @@ follow by number. Nothing is parsed here. `SpoolWriter` states what an acknowled
 `SpoolReader` what a reader is told when a disk lost something.
 """
 
-from tocsin.ingest.spool.post import Lost, Post, PostMeta
+from tocsin.ingest.spool.post import Lost, Post, PostMeta, Source
 from tocsin.ingest.spool.reader import Lag, SpoolReader
 from tocsin.ingest.spool.settings import SpoolSettings, SpoolStats, SpoolUnavailable
 from tocsin.ingest.spool.stored import FileBusyError
@@ -18,6 +18,7 @@ __all__ = [
     "Lost",
     "Post",
     "PostMeta",
+    "Source",
     "SpoolReader",
     "SpoolSettings",
     "SpoolStats",

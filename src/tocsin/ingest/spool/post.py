@@ -14,6 +14,9 @@ PIECE_BYTES = 8 * MIB
 
 LossReason = Literal["damaged", "missing", "expired", "key"]
 
+Source = Literal["webhook", "file", "backfill", "unauthenticated"]
+"""By which way a body came; `unauthenticated`: posted by somebody who proved nothing."""
+
 
 class PostMeta(msgspec.Struct, frozen=True):
     """Where a body came from and when (microseconds since 1970)."""
@@ -21,7 +24,7 @@ class PostMeta(msgspec.Struct, frozen=True):
     cluster: str
     node: str | None
     peer: str | None
-    source: str
+    source: Source
     received: int
 
 

@@ -76,7 +76,9 @@ class SpoolReader:
         """Record durably that this reader will not ask for `seq` or less again."""
         if seq == self._released:
             return
-        self._cursor.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # Each by itself: the mode is not that of parents. The writer may not have been here yet.
+        for folder in (self._cursor.parent.parent, self._cursor.parent):
+            folder.mkdir(mode=0o700, exist_ok=True)
         write_number(self._cursor, seq)
         self._released = seq
 

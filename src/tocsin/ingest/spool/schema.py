@@ -8,7 +8,7 @@ import sqlite3
 
 import msgspec
 
-from tocsin.ingest.spool.post import PostMeta
+from tocsin.ingest.spool.post import PostMeta, Source
 
 CREATE = (
     "CREATE TABLE post(seq INTEGER PRIMARY KEY, received INTEGER NOT NULL,"
@@ -24,7 +24,7 @@ SELECT_PART = "SELECT body FROM part"
 SQLITE_FAULTS = (sqlite3.Error, UnicodeDecodeError)
 """What SQLite raises; the second when its message quotes damaged text."""
 
-PostRow = tuple[int, int, str, str | None, str | None, str, int, int, bytes]
+PostRow = tuple[int, int, str, str | None, str | None, Source, int, int, bytes]
 
 _encode = msgspec.json.Encoder().encode
 
