@@ -36,10 +36,15 @@ class AlertFilter(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StoredAlert(msgspec.Struct, frozen=True):
-    """An alert with its row number; numbers grow in the order of arrival."""
+    """An alert with its row number; numbers grow in the order of arrival.
+
+    `authenticated` is False while nobody vouched for its events: the sender was let in
+    without a credential, so they may be forged.
+    """
 
     seq: int
     alert: Alert
+    authenticated: bool = True
 
 
 class Delivery(msgspec.Struct, frozen=True):
@@ -72,6 +77,110 @@ class HealthFinding(msgspec.Struct, frozen=True):
     count: int
 
 
+class Observation(msgspec.Struct, frozen=True):
+    """How often requests of one kind were recorded at one audit level.
+
+    None is what the events left out: a core-group object has no `api_group`, a non-resource
+    URL no `resource`.
+    """
+
+    verb: str
+    api_group: str | None
+    resource: str | None
+    subresource: str | None
+    level: str | None
+    count: int
+
+
+class SourceState(msgspec.Struct, frozen=True, kw_only=True):
+    """What was last heard of one API server over one way; times in seconds since the epoch.
+
+    Attributes:
+        cluster: the cluster.
+        node: the API server's node, None where the sender names none.
+        source: the way, such as `webhook` or `file`.
+        first_received: when the first post came.
+        last_received: when the latest post came.
+        last_event: the newest event's time, by the node's clock; 0 without any.
+        skew: the smallest difference between the time a post came and its newest event's
+            time, over the last five minutes of posts; negative when the node's clock is ahead.
+        events: events so far.
+        posts: posts so far.
+        longest: the longest pause between two posts in the last hours, in seconds.
+        usual: the second longest: what is not out of the ordinary.
+        stale: posts so far whose newest event was older than an hour.
+        stale_since: when the present run of such posts began; 0 without one.
+        stale_last: when the latest such post came; 0 without one.
+    """
+
+    cluster: str
+    node: str | None
+    source: str
+    first_received: float
+    last_received: float
+    last_event: float = 0.0
+    skew: float = 0.0
+    events: int = 0
+    posts: int = 0
+    longest: float = 0.0
+    usual: float = 0.0
+    stale: int = 0
+    stale_since: float = 0.0
+    stale_last: float = 0.0
+
+
+class CanaryState(msgspec.Struct, frozen=True):
+    """The last canary of a cluster that came back; times in seconds since the epoch.
+
+    `sent` is when it was sent, `heard` when its event was evaluated, `node` whose event it was.
+    """
+
+    cluster: str
+    node: str | None
+    sent: float
+    heard: float
+
+
+# Verb, API group, resource, subresource and audit level.
+Kind = tuple[str, str | None, str | None, str | None, str | None]
+
+
+class LineUpdate(msgspec.Struct, frozen=True):
+    """What became known of the line with the events that are recorded.
+
+    `nodes` is what the lifeline remembers of each (cluster, node), in its own form.
+    `observations` are further requests of each kind, by cluster.
+    """
+
+    sources: Sequence[SourceState] = ()
+    nodes: Mapping[tuple[str, str | None], bytes] = {}
+    canaries: Sequence[CanaryState] = ()
+    observations: Mapping[str, Mapping[Kind, int]] = {}
+
+
+NO_UPDATE = LineUpdate()
+
+
+class SourceLog(Protocol):
+    """What was heard of each API server, and which kinds of requests at which audit level."""
+
+    def sources(self) -> list[SourceState]:
+        """Return the state of every source."""
+        ...
+
+    def nodes(self) -> dict[tuple[str, str | None], bytes]:
+        """Return what the lifeline remembers of each (cluster, node)."""
+        ...
+
+    def canaries(self) -> list[CanaryState]:
+        """Return the last canary of each cluster that came back."""
+        ...
+
+    def observations(self, cluster: str) -> list[Observation]:
+        """Return what a cluster was seen to record, the most frequent first."""
+        ...
+
+
 class AlertSource(Protocol):
     """Stored alerts, oldest first: what a follower such as the alert log reads."""
 
@@ -88,12 +197,18 @@ class AlertStore(AlertSource, Protocol):
     """Keeps alerts exactly once per id, together with the readers' positions."""
 
     def record(
-        self, alerts: Sequence[Alert], cursors: Mapping[str, int], now: float
+        self,
+        alerts: Sequence[Alert],
+        cursors: Mapping[str, int],
+        now: float,
+        unauthenticated: Sequence[Alert] = (),
+        line: LineUpdate = NO_UPDATE,
     ) -> list[Alert]:
         """Store alerts and the positions they were found at, in one transaction.
 
         Known alerts take over new evidence and nothing else; only new ones are returned and
-        queued for notification.
+        queued for notification. What is known from `unauthenticated` alone is replaced by
+        an alert of an authenticated sender, and adds nothing to one.
         """
         ...
 

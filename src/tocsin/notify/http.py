@@ -78,7 +78,7 @@ class Poster:
         except TimeoutError:
             return Outcome(ok=False, detail=f"no answer from {host} within {self._timeout:g} s")
         except (httpx2.HTTPError, OSError, UnicodeError) as error:
-            return Outcome(ok=False, detail=f"{host}: {_in_words(error)}")
+            return Outcome(ok=False, detail=f"{host}: {in_words(error)}")
 
     async def _post(self, url: httpx2.URL, request: HttpRequest, now: float) -> Outcome:
         *others, last = await self._resolve(url.raw_host.decode("ascii"))
@@ -150,7 +150,8 @@ def _retry_after(response: httpx2.Response, now: float) -> float:
     return min(max(seconds, 0.0), _RETRY_AFTER_MOST)
 
 
-def _in_words(error: BaseException) -> str:
+def in_words(error: BaseException) -> str:
+    """Return why a request got no answer, as far as its causes tell."""
     for cause in _causes(error):
         match cause:
             case socket.gaierror():

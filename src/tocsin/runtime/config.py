@@ -18,6 +18,7 @@ import msgspec
 from tocsin.dialects.yaml import Document, read_documents
 from tocsin.dialects.yaml import Path as KeyPath
 from tocsin.ingest.follow import FileSettings
+from tocsin.ingest.networks import parse_network
 from tocsin.ingest.spool import SpoolSettings
 from tocsin.ingest.tls import TlsSettings
 from tocsin.ingest.webhook import WebhookSettings
@@ -50,6 +51,37 @@ class AlertRetention(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     log_files: int = 5
 
 
+class ApiAccess(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How Tocsin may ask a cluster's API server, with as few rights as possible.
+
+    Attributes:
+        kubeconfig: whose current context is used.
+        canary: whether to send a harmless request once a minute, whose event must come back.
+    """
+
+    kubeconfig: str
+    canary: bool = True
+
+    @property
+    def kubeconfig_path(self) -> Path:
+        """The kubeconfig."""
+        return Path(self.kubeconfig)
+
+
+class Watch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """When the line to an API server counts as broken.
+
+    Attributes:
+        silent_after: seconds without a post, from a source that used to post regularly.
+        settle_after: seconds after an outage in which late batches may still come.
+        alerts: whether people are told by alerts; findings are shown in any case.
+    """
+
+    silent_after: float = 300
+    settle_after: float = 300
+    alerts: bool = True
+
+
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """All that an operator sets. Relative paths start at the working directory.
 
@@ -61,6 +93,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         sets: texts to add to the named sets that rules refer to.
         notify: channels that are told about alerts, by name.
         files: audit logs to follow.
+        api_servers: access to API servers, by cluster.
     """
 
     webhook: WebhookSettings
@@ -74,6 +107,8 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     notify: dict[ChannelName, AnyChannelSettings] = {}
     files: tuple[FileSettings, ...] = ()
     alerts: AlertRetention = AlertRetention()
+    api_servers: dict[str, ApiAccess] = {}
+    watch: Watch = Watch()
 
     @property
     def folder(self) -> Path:
@@ -146,9 +181,11 @@ def load_config(
         resolved["data"] = str(data)
     complete = _with_tls(resolved)
     try:
-        return msgspec.convert(complete, Config)
+        config = msgspec.convert(complete, Config)
     except msgspec.ValidationError as error:
         raise LoadError([_fault(str(error), complete, sources)]) from error
+    _check_networks(config, sources)
+    return config
 
 
 def _read(path: Path) -> Document:
@@ -159,6 +196,16 @@ def _read(path: Path) -> Document:
         message = f"{path}: the configuration cannot be read: {reason}"
         raise TocsinError(message) from error
     return documents[0] if documents else Document(str(path), {})
+
+
+def _check_networks(config: Config, sources: _Sources) -> None:
+    for number, text in enumerate(config.webhook.allow_unauthenticated_from):
+        try:
+            parse_network(text)
+        except ValueError as error:
+            at = sources.at("webhook", "allow_unauthenticated_from", number)
+            fault = Fault(str(error), at, "webhook.allow_unauthenticated_from")
+            raise LoadError([fault]) from error
 
 
 def _with_tls(values: dict[str, object]) -> dict[str, object]:

@@ -15,12 +15,14 @@ from prometheus_client import CollectorRegistry
 from tocsin.ingest.quarantine import Quarantine
 from tocsin.ingest.seal import Sealer, SealError, load_or_create_key
 from tocsin.ingest.spool import FileBusyError, Lost, Post, SpoolReader
+from tocsin.lifeline.conditions import FORGET_SECONDS
 from tocsin.model.alert import Alert
 from tocsin.model.errors import LoadError, TocsinError
 from tocsin.model.ports import StoreUnavailable
 from tocsin.normalize.decode import Reject
 from tocsin.runtime.child import Link
 from tocsin.runtime.config import Config
+from tocsin.runtime.listener import Listener
 from tocsin.runtime.metrics import DetectMetrics, exposition
 from tocsin.runtime.pipeline import Outcome, Pipeline, settle
 from tocsin.runtime.report import Report
@@ -95,10 +97,13 @@ class Detector:
         self._metrics = DetectMetrics(self._registry)
         self._rules = Rules(config)
         self._pipeline = self._rules.load()
-        sealer = Sealer(load_or_create_key(config.key_path))
+        key = load_or_create_key(config.key_path)
+        sealer = Sealer(key)
         self._reader = SpoolReader(config.spool_folder, sealer, READER)
         self._quarantine = Quarantine(config.quarantine_folder, sealer)
         self._store = _open_store(config)
+        self._listener = Listener(self._store.sources, key, config.watch.settle_after)
+        self._pipeline.look = self._listener.look
         self._log = AlertLog(
             config.alert_log_path, config.alerts.log_bytes, config.alerts.log_files
         )
@@ -133,10 +138,11 @@ class Detector:
         items = self._reader.read(self._cursor, GROUP)
         self._problem = self._reader.stalled or ""
         alerts: list[Alert] = []
+        unauthenticated: list[Alert] = []
         cursor = self._cursor
         for item in items:
             try:
-                alerts.extend(self._take(item))
+                (unauthenticated if _is_unproven(item) else alerts).extend(self._take(item))
             except FileBusyError as error:
                 self._problem = f"the spool cannot be read now: {error}"
                 break
@@ -144,7 +150,10 @@ class Detector:
         if cursor == self._cursor:
             self._log.catch_up(self._store)
             return False
-        new = self._store.record(alerts, {READER: cursor}, time.time())
+        now = time.time()
+        line = self._listener.update(now)
+        new = self._store.record(alerts, {READER: cursor}, now, unauthenticated, line)
+        self._listener.stored()
         self._cursor = cursor
         self._reader.release(cursor)
         for alert in new:
@@ -157,6 +166,7 @@ class Detector:
         if isinstance(item, Lost):
             self._once(item.last, lambda: self._lose(item))
             return []
+        self._listener.begin(item.meta)
         try:
             outcome = self._evaluate(item)
         except SealError:
@@ -180,6 +190,7 @@ class Detector:
 
     def _count(self, post: Post, outcome: Outcome) -> None:
         self._set_aside(post, outcome.rejects)
+        self._listener.note(post.meta, outcome.events, time.time())
         self._metrics.posts.inc()
         self._metrics.events.inc(outcome.events)
 
@@ -223,6 +234,7 @@ class Detector:
             self._next_prune = now + PRUNE_SECONDS
             retention = self._config.alerts
             self._store.prune(time.time(), retention.keep_days, retention.max_alerts)
+            self._store.sources.forget(time.time() - FORGET_SECONDS)
 
     def _report(self) -> Report:
         engine = self._pipeline.engine
@@ -231,6 +243,8 @@ class Detector:
         self._metrics.buckets.set(engine.stats.buckets)
         self._metrics.rule_faults.set(engine.stats.faults)
         self._metrics.health_findings.set(len(self._findings))
+        self._metrics.untracked_posts.set(self._listener.untracked)
+        self._metrics.unobserved.set(self._listener.unobserved)
         return Report(
             ready=not self._problem,
             reason=self._problem,
@@ -242,6 +256,11 @@ class Detector:
         count = self._pipeline.engine.stats.faults
         message = f"compiled rules failed on {count} events, which were evaluated rule by rule"
         return [message] if count else []
+
+
+def _is_unproven(item: Post | Lost) -> bool:
+    """Return whether a post came from somebody who proved nothing."""
+    return isinstance(item, Post) and item.meta.source == "unauthenticated"
 
 
 def _first_piece(post: Post) -> bytes:

@@ -58,6 +58,16 @@ class DetectMetrics:
             "Findings about Tocsin itself that `/readyz` tells.",
             registry=registry,
         )
+        self.untracked_posts = Gauge(
+            "tocsin_detect_untracked_posts",
+            "Posts of sources that are too many to be followed one by one.",
+            registry=registry,
+        )
+        self.unobserved = Gauge(
+            "tocsin_detect_unobserved",
+            "Events of kinds that are too many to be counted by kind.",
+            registry=registry,
+        )
         self.store_errors = Counter(
             "tocsin_detect_store_errors",
             "Times the store could not take alerts and was tried again.",

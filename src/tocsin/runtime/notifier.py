@@ -5,29 +5,22 @@ Apart from the detector, so that a slow chat server delays nobody's detection.
 
 import asyncio
 import contextlib
-import time
 
 from prometheus_client import CollectorRegistry
 
-from tocsin.model.errors import TocsinError
-from tocsin.model.ports import StoreUnavailable
 from tocsin.notify import Sender, make_notifier
 from tocsin.runtime.child import Link
 from tocsin.runtime.config import Config
+from tocsin.runtime.joining import join_when_ready
 from tocsin.runtime.metrics import exposition
 from tocsin.runtime.report import Report
-from tocsin.store.sqlite import SqliteStore, join_store
-
-POLL_SECONDS = 0.2
-# How long the detector may take to make or mend the store.
-STORE_SECONDS = 60.0
 
 
 def notify(link: Link, config: Config) -> None:
     """Deliver notifications until told to stop."""
     registry = CollectorRegistry()
     link.report_regularly(lambda: Report(ready=True, reason="", metrics=exposition(registry)))
-    store = _join_store(link, config)
+    store = join_when_ready(link, config.store_path)
     if store is None:
         return
     with store:
@@ -43,16 +36,3 @@ async def _deliver(link: Link, sender: Sender) -> None:
     sending.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await sending
-
-
-def _join_store(link: Link, config: Config) -> SqliteStore | None:
-    """Open the store as soon as the detector has it ready; None when told to stop before."""
-    deadline = time.monotonic() + STORE_SECONDS
-    while not link.stopping.is_set():
-        try:
-            return join_store(config.store_path)
-        except (TocsinError, StoreUnavailable):
-            if time.monotonic() > deadline:
-                raise
-            link.stopping.wait(POLL_SECONDS)
-    return None

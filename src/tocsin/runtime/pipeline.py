@@ -1,16 +1,19 @@
 """Bytes to alerts: decode, then evaluate. The same code for stored posts and for files."""
 
 import gc
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from tocsin.detect.build import Redaction
 from tocsin.detect.engine import Engine, fold_stages
 from tocsin.model.alert import Alert
+from tocsin.model.event import AuditEvent
 from tocsin.normalize.decode import Batch, Reject, decode, decode_pieces, unreadable_bodies
 from tocsin.normalize.fields import AUDIT, decode_body
 from tocsin.normalize.redact import holds_secret, redact
 from tocsin.rules.ir import Rule
+
+Onlooker = Callable[[Sequence[AuditEvent]], None]
 
 
 @dataclass(slots=True)
@@ -39,10 +42,14 @@ def settle() -> None:
 
 
 class Pipeline:
-    """Decodes bodies and evaluates their events under the rules in force."""
+    """Decodes bodies and evaluates their events under the rules in force.
+
+    `look`, if there is one, is shown the events of each batch; it must not keep them.
+    """
 
     def __init__(self, rules: Sequence[Rule]) -> None:
         self.engine = new_engine(rules)
+        self.look: Onlooker | None = None
 
     def process(self, body: bytes, cluster: str) -> Outcome:
         """Evaluate all events of one body."""
@@ -62,6 +69,9 @@ class Pipeline:
     def _evaluate(self, batch: Batch, cluster: str) -> Outcome:
         unread = decode_body.failures
         alerts = self.engine.evaluate(batch.events, batch.raw, cluster)
+        decode_body.forget()
         if decode_body.failures > unread:
             batch.rejects.extend(unreadable_bodies(batch))
+        if self.look is not None:
+            self.look(batch.events)
         return Outcome(len(batch.events), alerts, batch.rejects)

@@ -21,6 +21,7 @@ from tocsin.runtime.notifier import notify
 from tocsin.runtime.process import STOP_SECONDS, Child
 from tocsin.runtime.processlock import start_alone
 from tocsin.runtime.receiver import receive
+from tocsin.runtime.watcher import watch
 
 TICK_SECONDS = 0.1
 
@@ -43,6 +44,7 @@ class Supervisor:
             Child("receiver", receive, (config, [self._webhook])),
             Child("detector", detect, (config,)),
             Child("notifier", notify, (config,)),
+            Child("watcher", watch, (config,)),
         ]
         self._stopping = asyncio.Event()
 

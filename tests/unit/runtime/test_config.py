@@ -165,6 +165,11 @@ CHANNEL = "notify:\n  ok: {type: slack, url: 'https://x'}\n  ops:\n    type: web
         ("data: 3\n", "tocsin.yaml:1: Expected `str`, got `int` (data)"),
         ("\nhealth:\n  port: abc\n", "tocsin.yaml:3: Expected `int`, got `str` (health.port)"),
         ("health:\n  port: 65536\n", "*:2: Expected `int` <= 65535 (health.port)"),
+        (
+            "webhook:\n  port: 1\n  allow_unauthenticated_from:\n  - 10.0.0.0/8\n  - 10.0.0.1/8\n",
+            "tocsin.yaml:5: '10.0.0.1/8' is no network * (webhook.allow_unauthenticated_from)",
+        ),
+        ("webhook:\n  allow_unauthenticated_from: 10.0.0.0/8\n", "*:2: Expected `array`, *"),
         ("webhook:\n  port: -1\n", "*:2: Expected `int` >= 0 (webhook.port)"),
         ("webhook: 3\n", "*:1: Expected `object`, got `int` (webhook)"),
         ("webhook:\n  tls: {certificate: a}\n", "*:2: *required field `key` (webhook.tls)"),

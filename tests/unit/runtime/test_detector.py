@@ -84,6 +84,12 @@ def found(config: Config) -> list[str]:
     return [event.audit_id for event in events if event]
 
 
+def authenticated(config: Config) -> dict[str, bool]:
+    with read_store(config.store_path) as store:
+        rows = store.follow(0, 1000)
+    return {row.alert.event.audit_id: row.authenticated for row in rows if row.alert.event}
+
+
 def cursor(config: Config) -> int:
     with read_store(config.store_path) as store:
         return store.cursor(READER)
@@ -161,6 +167,20 @@ def test_posts_become_alerts_in_the_store_and_in_the_log(
     assert metric(detector, "rules") == 1
 
 
+def test_what_nobody_vouched_for_stays_marked_until_somebody_does(config: Config) -> None:
+    unproven = msgspec.structs.replace(META, source="unauthenticated")
+    with closing(SpoolWriter(config.spool_folder, sealer(config), config.spool)) as writer:
+        for meta, number in ((unproven, 1), (META, 2), (unproven, 2), (unproven, 3)):
+            writer.append(meta, event_list(event(number))).result()
+        made = Detector(config)
+        assert made._step()
+        assert authenticated(config) == {"a-1": False, "a-2": True, "a-3": False}
+        writer.append(META, event_list(event(1))).result()
+        assert made._step()
+        assert authenticated(config) == {"a-1": True, "a-2": True, "a-3": False}
+        close(made)
+
+
 def test_the_same_post_again_changes_nothing(detector: Detector, post: Put, config: Config) -> None:
     for _ in range(3):
         post(event_list(event(1)))
@@ -196,6 +216,22 @@ def test_the_position_moves_only_with_the_commit(
     assert detector._step()
     assert found(config) == ["a-1"]
     assert cursor(config) == 1
+
+
+def test_what_is_heard_is_stored_with_the_position(
+    detector: Detector, post: Put, config: Config
+) -> None:
+    post(event_list(event(1), event(2)))
+    failing(detector, "record", 2, FULL)
+    for _ in range(2):
+        with pytest.raises(StoreUnavailable):
+            detector._step()
+    detector._step()
+    with read_store(config.store_path) as store:
+        (source,) = store.sources.sources()
+        assert store.sources.observations("prod")
+    assert (source.cluster, source.source) == (META.cluster, META.source)
+    assert (source.events, source.posts) == (2, 1)
 
 
 def test_what_comes_again_while_the_store_fails_is_counted_once(

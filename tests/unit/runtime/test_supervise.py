@@ -231,4 +231,4 @@ def test_its_own_processes_are_those_of_the_design(config: Config) -> None:
     names = [child.name for child in supervisor.children]
     for opened in (supervisor._lock, supervisor._webhook, supervisor._health):
         opened.close()
-    assert names == ["receiver", "detector", "notifier"]
+    assert names == ["receiver", "detector", "notifier", "watcher"]

@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.unit.store.samples import HOSTILE, hostile_alert, make_alert, with_severity
+from tocsin.model.alert import Actor, Alert
 from tocsin.model.ports import AlertFilter, AlertStore, HealthLog, Outbox
 from tocsin.store import SqliteStore, join_store, read_store
 
@@ -18,6 +19,49 @@ ALL = AlertFilter()
 
 def ids(found: list[object]) -> list[str]:
     return [row.alert.id for row in found]  # type: ignore[attr-defined]
+
+
+def shown(store: SqliteStore, alert_id: str = "a1") -> tuple[Alert, bool]:
+    stored = store.alert(alert_id)
+    assert stored is not None
+    return stored.alert, stored.authenticated
+
+
+def test_what_nobody_vouched_for_is_marked(store: SqliteStore) -> None:
+    first, second = make_alert("a1"), make_alert("a2")
+    assert store.record([first], {}, 1.0, unauthenticated=[second]) == [first, second]
+    assert shown(store, "a1") == (first, True)
+    assert shown(store, "a2") == (second, False)
+    for found in (store.alerts(ALL, 10), store.follow(0, 10)):
+        assert {row.alert.id: row.authenticated for row in found} == {"a1": True, "a2": False}
+
+
+def test_an_authenticated_alert_replaces_a_forged_one(store: SqliteStore) -> None:
+    forged = make_alert(
+        description="nothing to see",
+        time="2020-01-01T00:00:00.000000Z",
+        first_seen="2020-01-01T00:00:00.000000Z",
+        evidence=["forged"],
+        actor=Actor(user="nobody"),
+    )
+    store.record([], {}, 1.0, unauthenticated=[forged])
+    assert store.record([make_alert()], {}, 2.0) == []
+    assert shown(store) == (make_alert(), True)
+    assert store.count(AlertFilter(user="nobody")) == 0
+    assert store.count(AlertFilter(user="alice")) == 1
+    assert store.count(AlertFilter(until=datetime(2021, 1, 1, tzinfo=UTC))) == 0
+
+
+def test_a_forged_alert_adds_nothing_to_an_authenticated_one(store: SqliteStore) -> None:
+    store.record([make_alert()], {}, 1.0)
+    store.record([], {}, 2.0, unauthenticated=[make_alert(evidence=["forged"])])
+    assert shown(store) == (make_alert(), True)
+
+
+def test_stages_of_unauthenticated_senders_merge(store: SqliteStore) -> None:
+    for evidence in ("one", "two"):
+        store.record([], {}, 1.0, unauthenticated=[make_alert(evidence=[evidence])])
+    assert shown(store) == (make_alert(evidence=["one", "two"]), False)
 
 
 def test_the_store_satisfies_its_protocols(store: SqliteStore) -> None:

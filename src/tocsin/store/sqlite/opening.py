@@ -39,14 +39,16 @@ def own_store(path: Path, channels: Mapping[str, Severity], now: float) -> Sqlit
         raise TocsinError(message) from error
 
 
-def join_store(path: Path) -> SqliteStore:
+def join_store(path: Path, channels: Mapping[str, Severity] | None = None) -> SqliteStore:
     """Open the store of a running Tocsin for another process that writes to it.
+
+    `channels` is for a process that records alerts of its own.
 
     Raises:
         TocsinError: there is no store, or it is not of this version.
         StoreUnavailable: it cannot be read at this moment.
     """
-    return _open_as_found(path, read_only=False)
+    return _open_as_found(path, channels, read_only=False)
 
 
 def read_store(path: Path) -> SqliteStore:
@@ -56,7 +58,7 @@ def read_store(path: Path) -> SqliteStore:
         TocsinError: there is no store, or it is not of this version.
         StoreUnavailable: it cannot be read at this moment.
     """
-    return _open_as_found(path, read_only=True)
+    return _open_as_found(path, None, read_only=True)
 
 
 def _prepare(path: Path, note: str | None, now: float) -> None:
@@ -82,7 +84,9 @@ def _create(path: Path) -> None:
     draft.rename(path)
 
 
-def _open_as_found(path: Path, *, read_only: bool) -> SqliteStore:
+def _open_as_found(
+    path: Path, channels: Mapping[str, Severity] | None, *, read_only: bool
+) -> SqliteStore:
     if not path.exists():
         message = f"there is no store at {path}: start `tocsin serve`, or name its data folder"
         raise TocsinError(message)
@@ -97,4 +101,4 @@ def _open_as_found(path: Path, *, read_only: bool) -> SqliteStore:
     except BaseException:
         database.close()
         raise
-    return SqliteStore(database)
+    return SqliteStore(database, channels)

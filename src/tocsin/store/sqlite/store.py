@@ -13,13 +13,14 @@ from types import TracebackType
 from typing import Self
 
 from tocsin.model.alert import SEVERITIES, Alert, Severity, merge
-from tocsin.model.ports import AlertFilter, StoredAlert
-from tocsin.store.sqlite import outbox
+from tocsin.model.ports import NO_UPDATE, AlertFilter, LineUpdate, StoredAlert
+from tocsin.store.sqlite import outbox, sources
 from tocsin.store.sqlite.body import read_alert, write_alert
 from tocsin.store.sqlite.database import Database
 from tocsin.store.sqlite.filters import conditions
 from tocsin.store.sqlite.health import SqliteHealth
 from tocsin.store.sqlite.outbox import SqliteOutbox
+from tocsin.store.sqlite.sources import SqliteSources
 
 _ALL = AlertFilter()
 _DAY_SECONDS = 86400
@@ -60,6 +61,7 @@ class SqliteStore:
         self.set_aside = set_aside
         self.outbox = SqliteOutbox(database)
         self.health = SqliteHealth(database)
+        self.sources = SqliteSources(database)
 
     def __enter__(self) -> Self:
         return self
@@ -77,19 +79,26 @@ class SqliteStore:
         self._database.close()
 
     def record(
-        self, alerts: Sequence[Alert], cursors: Mapping[str, int], now: float
+        self,
+        alerts: Sequence[Alert],
+        cursors: Mapping[str, int],
+        now: float,
+        unauthenticated: Sequence[Alert] = (),
+        line: LineUpdate = NO_UPDATE,
     ) -> list[Alert]:
         """Store alerts and the positions they were found at, in one transaction.
 
         Known alerts take over new evidence and nothing else; only new ones are returned and
-        queued for notification.
+        queued for notification. What is known from `unauthenticated` alone is replaced by
+        an alert of an authenticated sender, and adds nothing to one.
         """
         new = []
+        trusted = [(alert, True) for alert in alerts]
         with self._database.write() as connection:
-            for alert in alerts:
-                seq = _insert(connection, alert, now)
+            for alert, authenticated in [*trusted, *((alert, False) for alert in unauthenticated)]:
+                seq = _insert(connection, alert, now, authenticated=authenticated)
                 if seq is None:
-                    _take_over(connection, alert)
+                    _take_over(connection, alert, authenticated=authenticated)
                     continue
                 outbox.enqueue(connection, seq, alert.rule.severity, self._channels, now)
                 new.append(alert)
@@ -98,6 +107,7 @@ class SqliteStore:
                 "ON CONFLICT (reader) DO UPDATE SET position = excluded.position",
                 cursors.items(),
             )
+            sources.update(connection, line, now)
         return new
 
     def cursor(self, reader: str) -> int:
@@ -112,7 +122,7 @@ class SqliteStore:
         """Return the alert with this id, or None."""
         with self._database.read() as connection:
             rows = connection.execute(
-                "SELECT seq, body FROM alert WHERE id = ?", (alert_id,)
+                "SELECT seq, body, authenticated FROM alert WHERE id = ?", (alert_id,)
             ).fetchall()
         return next(iter(_readable(rows)), None)
 
@@ -126,6 +136,12 @@ class SqliteStore:
             tests, values = f"{tests} AND {page_end}", [*values, before]
         return self._select(f"{tests} ORDER BY time DESC, seq DESC LIMIT ?", [*values, limit])
 
+    def last_seq(self) -> int:
+        """Return the row number of the alert that arrived last, 0 when there is none."""
+        with self._database.read() as connection:
+            (number,) = connection.execute("SELECT max(seq) FROM alert").fetchone()
+        return number or 0
+
     def follow(self, after: int, limit: int, where: AlertFilter = _ALL) -> list[StoredAlert]:
         """Return matching alerts that arrived after row number `after`, oldest first."""
         tests, values = conditions(where)
@@ -134,7 +150,7 @@ class SqliteStore:
     def _select(self, clauses: str, values: Sequence[object]) -> list[StoredAlert]:
         with self._database.read() as connection:
             rows = connection.execute(
-                f"SELECT seq, body FROM alert WHERE {clauses}",  # noqa: S608 - constant clauses, values are bound
+                f"SELECT seq, body, authenticated FROM alert WHERE {clauses}",  # noqa: S608 - constant clauses, values are bound
                 values,
             ).fetchall()
         return _readable(rows)
@@ -172,12 +188,14 @@ class SqliteStore:
         return count
 
 
-def _insert(connection: sqlite3.Connection, alert: Alert, now: float) -> int | None:
+def _insert(
+    connection: sqlite3.Connection, alert: Alert, now: float, *, authenticated: bool
+) -> int | None:
     """Store a new alert and return its row number; a known one is left alone."""
     row = connection.execute(
         "INSERT INTO alert "
-        "(id, time, severity, rule_id, cluster, user, namespace, recorded, body) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING RETURNING seq",
+        "(id, time, severity, rule_id, cluster, user, namespace, recorded, body, authenticated) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING RETURNING seq",
         (
             alert.id,
             alert.time,
@@ -188,23 +206,51 @@ def _insert(connection: sqlite3.Connection, alert: Alert, now: float) -> int | N
             alert.target.namespace,
             now,
             write_alert(alert),
+            authenticated,
         ),
     ).fetchone()
     return row[0] if row else None
 
 
-def _take_over(connection: sqlite3.Connection, later: Alert) -> None:
-    """Merge another stage of a known alert into it."""
-    seq, body = connection.execute(
-        "SELECT seq, body FROM alert WHERE id = ?", (later.id,)
+def _take_over(connection: sqlite3.Connection, later: Alert, *, authenticated: bool) -> None:
+    """Merge another stage of a known alert into it.
+
+    An alert that can no longer be read is written anew. So is one that may be forged, when
+    its like comes from an authenticated sender: nothing of the former is kept.
+    """
+    seq, body, trusted = connection.execute(
+        "SELECT seq, body, authenticated FROM alert WHERE id = ?", (later.id,)
     ).fetchone()
     known = read_alert(body)
-    # An alert that can no longer be read is written anew.
-    merged = merge(known, later) if known else later
+    if known is None or authenticated > trusted:
+        _rewrite(connection, seq, later, authenticated=authenticated)
+        return
+    merged = merge(known, later) if authenticated == trusted else known
     if merged != known:
         connection.execute("UPDATE alert SET body = ? WHERE seq = ?", (write_alert(merged), seq))
 
 
-def _readable(rows: list[tuple[int, str]]) -> list[StoredAlert]:
-    found = ((seq, read_alert(body)) for seq, body in rows)
-    return [StoredAlert(seq, alert) for seq, alert in found if alert is not None]
+def _rewrite(
+    connection: sqlite3.Connection, seq: int, alert: Alert, *, authenticated: bool
+) -> None:
+    connection.execute(
+        "UPDATE alert SET time = ?, user = ?, namespace = ?, body = ?, authenticated = ? "
+        "WHERE seq = ?",
+        (
+            alert.time,
+            alert.actor.user,
+            alert.target.namespace,
+            write_alert(alert),
+            authenticated,
+            seq,
+        ),
+    )
+
+
+def _readable(rows: list[tuple[int, str, int]]) -> list[StoredAlert]:
+    found = ((seq, read_alert(body), authenticated) for seq, body, authenticated in rows)
+    return [
+        StoredAlert(seq, alert, bool(authenticated))
+        for seq, alert, authenticated in found
+        if alert is not None
+    ]
