@@ -4,15 +4,20 @@ import sys
 
 import typer
 
+from tocsin.cli.adopt import adopt
 from tocsin.cli.alerts import alerts
+from tocsin.cli.backfill import backfill
 from tocsin.cli.bench import bench
+from tocsin.cli.clusters import clusters_app
 from tocsin.cli.demo import demo
 from tocsin.cli.detect import detect
+from tocsin.cli.doctor import doctor
 from tocsin.cli.notify import notify_app
 from tocsin.cli.quarantine import quarantine_app
 from tocsin.cli.rules import rules_app
 from tocsin.cli.serve import serve
-from tocsin.cli.setup import setup
+from tocsin.cli.setup import setup_app
+from tocsin.cli.sources import sources
 from tocsin.model.errors import TocsinError
 from tocsin.model.ports import StoreUnavailable
 
@@ -28,7 +33,12 @@ app.command()(serve)
 app.command()(demo)
 app.command()(detect)
 app.command()(alerts)
-app.command()(setup)
+app.command()(sources)
+app.command()(backfill)
+setup_app.command()(adopt)
+app.add_typer(setup_app, name="setup")
+app.add_typer(clusters_app, name="clusters")
+app.command()(doctor)
 app.add_typer(rules_app, name="rules")
 app.add_typer(notify_app, name="notify")
 app.add_typer(quarantine_app, name="quarantine")

@@ -4,18 +4,27 @@ import pytest
 
 from tests.unit.cli.commandline import Commands, run
 
-GROUPS = ("rules", "notify", "quarantine")
+GROUPS = ("clusters", "rules", "notify", "quarantine")
 COMMANDS = (
     "serve",
+    "sources",
     "demo",
     "detect",
     "alerts",
     "setup",
+    "setup adopt",
+    "clusters add",
+    "clusters list",
+    "clusters rotate",
+    "clusters revoke",
+    "doctor",
+    "backfill",
     "bench",
     "rules list",
     "rules show",
     "rules lint",
     "rules test",
+    "rules coverage",
     "notify test",
     "quarantine list",
     "quarantine show",
