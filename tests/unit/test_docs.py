@@ -33,6 +33,7 @@ from tocsin.runtime.metrics import DetectMetrics
 from tocsin.runtime.receiver import Receiver
 from tocsin.runtime.rules import content_folder, load_rules
 from tocsin.runtime.ruletest import run_tests, sidecar
+from tocsin.runtime.watchmetrics import WatchMetrics
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -67,10 +68,9 @@ def test_the_changelog_begins_with_this_version() -> None:
 
 def commands(command: Any, name: str) -> Iterator[tuple[str, Any]]:
     """Yield the commands by their full names; Typer keeps the types of Click to itself."""
-    children = getattr(command, "commands", None)
-    if children is None:
+    children = getattr(command, "commands", {})
+    if not children or command.invoke_without_command:
         yield name, command
-        return
     for key, child in children.items():
         yield from commands(child, f"{name} {key}")
 
@@ -103,6 +103,8 @@ def keys(struct: type[msgspec.Struct], prefix: str = "") -> Iterator[str]:
             yield from keys(hint, f"{path}.")
         elif get_origin(hint) is tuple and issubclass(get_args(hint)[0], msgspec.Struct):
             yield from keys(get_args(hint)[0], f"{path}[].")
+        elif get_origin(hint) is dict and isinstance(get_args(hint)[1], type(Config)):
+            yield from keys(get_args(hint)[1], f"{path}.NAME.")
     if struct is Config:
         for notifier in NOTIFIERS.values():
             yield "notify.NAME.type"
@@ -133,6 +135,7 @@ def families(data: Path) -> Iterator[tuple[str, str]]:
     registry = CollectorRegistry()
     DetectMetrics(registry)
     Sender([], Mock(), registry)
+    WatchMetrics(registry).show([], {}, [], [], 0.0)
     collected = [*receiver._registry.collect(), *registry.collect(), *_Processes([]).collect()]
     for family in collected:
         suffix = "_total" if family.type == "counter" else ""
