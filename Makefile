@@ -38,7 +38,7 @@ lint: $(READY)  ## format, lint, types and import contracts
 
 e2e: $(READY)  ## run against a real control plane (builds it once, about 5 minutes, needs Go)
 	@$(BIN)/python -m tests.e2e.controlplane.build
-	@$(BIN)/python -m pytest -q -m e2e --timeout 600
+	@$(BIN)/python -m pytest -q -m e2e -n 3 --dist loadfile --timeout 900
 
 robustness: $(READY)  ## kills, faults and damage (TOCSIN_LONG=1: all of them, hours)
 	@$(BIN)/python -m pytest -q -m robustness --timeout 7200

@@ -1,33 +1,31 @@
 """Tocsin between a real control plane and whoever reads its alerts (bar D2)."""
 
 import fnmatch
-import itertools
 import json
 import ssl
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
 import httpx2
 import pytest
 
+import tocsin as product
 from tests.e2e import techniques
 from tests.e2e.controlplane import processes
 from tests.e2e.controlplane.harness import ADMIN, ControlPlane
+from tests.e2e.site import Site, at_least, loud, shown, undelivered
 from tests.e2e.techniques import NAME, STEAL_TOKEN, TECHNIQUES, Technique
-from tests.e2e.tocsin import CLUSTER, MARKER, MARKER_RULE, NODE, Tocsin
-from tocsin.model.alert import SEVERITIES, Alert, Severity
-from tocsin.model.ports import StoredAlert
+from tests.e2e.tocsin import CLUSTER, HOST, NODE, Tocsin, flags
+from tocsin.model.alert import Alert
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
 # From the answer to the attacker to the alert in the store.
 PROMISED_SECONDS: Final = 2.0
-# How long an alert is waited for: what comes late is told from what never comes.
-PATIENCE_SECONDS: Final = 15.0
 # The API server sends what it could not deliver again after 20 to 24 seconds, then after 30 to 36.
 RETRY_SECONDS: Final = 75.0
 
@@ -42,6 +40,24 @@ ATTACK: Final = {
     "k8s.privilege-escalation.nodes-proxy": ("T1609", "T1611"),
     "k8s.privilege-escalation.privileged-pod": ("T1611",),
 }
+# What tutorials have people write: no proof of either side, no path.
+ADOPTED_KUBECONFIG: Final = """\
+apiVersion: v1
+kind: Config
+preferences: {}
+clusters:
+  - name: wazuh-webhook
+    cluster:
+      insecure-skip-tls-verify: true
+      server: https://HOST:8080
+current-context: webhook
+contexts:
+- context:
+    cluster: wazuh-webhook
+    user: kube-apiserver
+  name: webhook
+"""
+SEED_POLICY: Final = Path(product.__file__).parent / "content/policies/seed-policy.yaml"
 # Who attacks, where it is not the administrator.
 ACTORS: Final = {
     "k8s.privilege-escalation.nodes-proxy": f"system:serviceaccount:{NAME}:{NAME}",
@@ -53,61 +69,23 @@ CASES: Final = {
 }
 
 
-@dataclass(slots=True)
-class Site:
-    """A control plane and the Tocsin that it reports to."""
-
-    policy: str
-    cluster: ControlPlane
-    tocsin: Tocsin
-    at_startup: list[Alert] = field(default_factory=list)
-    _numbers: Iterator[int] = field(default_factory=itertools.count)
-
-    def settle(self) -> int:
-        """Wait until all requests so far are evaluated; return the last alert's number."""
-        name = f"{MARKER}{next(self._numbers)}"
-        with self.cluster.api() as http:
-            http.get(f"/api/v1/namespaces/default/configmaps/{name}")
-        self.wait_for(lambda alert: alert.target.name == name)
-        return max(stored.seq for stored in self.tocsin.alerts())
-
-    def wait_for(
-        self, fits: Callable[[Alert], bool], after: int = 0, timeout: float = PATIENCE_SECONDS
-    ) -> StoredAlert:
-        """Wait for an alert; TimeoutError tells what came instead."""
-        with self.tocsin.store() as store:
-
-            def found() -> StoredAlert | None:
-                known = store.follow(after, 100_000)
-                return next((stored for stored in known if fits(stored.alert)), None)
-
-            try:
-                return self.cluster.wait(found, "an alert", timeout)
-            except TimeoutError as error:
-                error.add_note(f"instead: {shown(self.alerts(after)) or 'none'}")
-                error.add_note(self.tocsin.last_words)
-                raise
-
-    def alerts(self, after: int = 0) -> list[Alert]:
-        """Return the alerts after a number, without those of markers."""
-        stored = (one.alert for one in self.tocsin.alerts(after))
-        return [alert for alert in stored if alert.rule.id != MARKER_RULE["id"]]
-
-
 # The first parameter is also that of tests which one policy suffices for.
-@pytest.fixture(scope="module", params=["recommended", "seed"])
+@pytest.fixture(scope="module", params=["recommended", "seed", "adopted"])
 def site(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Site]:
     folder = tmp_path_factory.mktemp(request.param)
     cache = tmp_path_factory.getbasetemp() / "pycache"
-    # Of no use to Tocsin; it tells what happened when a test fails.
-    evidence = f"--audit-log-path={folder / 'audit.log'}"
-    with (
-        Tocsin(folder / "tocsin", request.param, cache) as tocsin,
-        ControlPlane(folder / "cluster", [*tocsin.flags, evidence]) as cluster,
-    ):
-        found = Site(request.param, cluster, tocsin)
+    if request.param == "adopted":
+        name = "default"
+        tocsin = Tocsin(folder / "tocsin", cache, {"allow_unauthenticated_from": [f"{HOST}/32"]})
+        audit_flags = adopted_flags(folder, tocsin.address)
+    else:
+        name = CLUSTER
+        tocsin = Tocsin(folder / "tocsin", cache)
+        audit_flags = flags(tocsin.connect(policy=request.param))
+    with tocsin, ControlPlane(folder / "cluster", audit_flags) as cluster:
+        found = Site(request.param, name, cluster, tocsin)
         found.settle()
         found.at_startup = found.alerts()
         yield found
@@ -116,36 +94,14 @@ def site(
         assert not undelivered(cluster)
 
 
-def undelivered(cluster: ControlPlane) -> list[str]:
-    """Return the API server's own count of events that it gave up."""
-    with cluster.api() as http:
-        samples = http.get("/metrics").raise_for_status().text.splitlines()
+def adopted_flags(folder: Path, address: str) -> list[str]:
+    """Return the flags of somebody who sent audit events elsewhere before, by these files."""
+    kubeconfig = folder / "webhook-kubeconfig.yaml"
+    kubeconfig.write_text(ADOPTED_KUBECONFIG.replace("HOST:8080", address))
     return [
-        sample
-        for sample in samples
-        if sample.startswith("apiserver_audit_error_total") and not sample.endswith(" 0")
-    ]
-
-
-def at_least(severity: Severity, alert: Alert) -> bool:
-    return SEVERITIES.index(alert.rule.severity) >= SEVERITIES.index(severity)
-
-
-def shown(alerts: Iterable[Alert]) -> str:
-    """Return severity and rule of alerts, and how often each came."""
-    found = Counter(
-        f"{alert.rule.severity} {Path(alert.rule.source).stem}"
-        for alert in sorted(alerts, key=lambda alert: -SEVERITIES.index(alert.rule.severity))
-    )
-    return ", ".join(f"{text} x{count}" if count > 1 else text for text, count in found.items())
-
-
-def loud(alerts: Iterable[Alert]) -> list[tuple[str, str | None, str]]:
-    """Return what an operator would have looked at."""
-    return [
-        (shown([alert]), alert.actor.user, alert.description)
-        for alert in alerts
-        if at_least("medium", alert)
+        f"--audit-policy-file={SEED_POLICY}",
+        f"--audit-webhook-config-file={kubeconfig}",
+        "--audit-webhook-batch-max-wait=1s",
     ]
 
 
@@ -176,7 +132,7 @@ def test_technique_is_alerted(request: pytest.FixtureRequest, site: Site, case: 
     try:
         technique.detonate(site.cluster)
         answered = time.monotonic()
-        site.wait_for(lambda alert: tells(technique, alert), before)
+        site.wait_for(lambda alert: tells(technique, site.name, alert), before)
         seconds = time.monotonic() - answered
         site.settle()
         alerts = site.alerts(before)
@@ -194,11 +150,11 @@ def test_technique_is_alerted(request: pytest.FixtureRequest, site: Site, case: 
     assert_one_per_request(site.alerts())
 
 
-def tells(technique: Technique, alert: Alert) -> bool:
-    """Return whether an alert says who did what, and loudly enough."""
+def tells(technique: Technique, cluster: str, alert: Alert) -> bool:
+    """Return whether an alert says who did what and where, and loudly enough."""
     return (
         at_least("medium", alert)
-        and alert.cluster == CLUSTER
+        and alert.cluster == cluster
         and alert.actor.user == ACTORS.get(technique.id, ADMIN)
         and any(
             fnmatch.fnmatchcase(known.technique, pattern)
@@ -269,8 +225,9 @@ def forged(alert: Alert) -> bool:
     return alert.actor.user == "mallory"
 
 
-def forged_events() -> dict[str, Any]:
-    """Return a batch of one event: a pod was created."""
+def forged_events(when: datetime | None = None) -> dict[str, Any]:
+    """Return a batch of one event: a pod was created, just now if no time is given."""
+    now = (when or datetime.now(UTC)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
     event = {
         "level": "Metadata",
         "auditID": "5d3e8c56-0f6e-4b7a-9d53-8a1f0f0a7c11",
@@ -286,11 +243,23 @@ def forged_events() -> dict[str, Any]:
             "apiVersion": "v1",
         },
         "responseStatus": {"code": 201},
-        "requestReceivedTimestamp": "2026-11-23T10:00:00.000000Z",
-        "stageTimestamp": "2026-11-23T10:00:00.001000Z",
+        "requestReceivedTimestamp": now,
+        "stageTimestamp": now,
         "annotations": {"authorization.k8s.io/decision": "allow"},
     }
     return {"kind": "EventList", "apiVersion": "audit.k8s.io/v1", "metadata": {}, "items": [event]}
+
+
+@pytest.mark.parametrize("site", ["adopted"], indirect=True)
+def test_sender_without_proof_is_shown_everywhere(site: Site) -> None:
+    site.settle()
+    stored = [one for one in site.tocsin.alerts() if one.alert.cluster == site.name]
+    assert stored
+    assert not any(one.authenticated for one in stored)
+    said = "let in without proof as cluster 'default'"
+    assert said in site.tocsin.last_words
+    assert any(said in one for one in site.tocsin.readiness()["receiver"]["findings"])
+    assert said in site.tocsin.run("alerts", "-c", str(site.tocsin.config)).stderr
 
 
 @pytest.mark.parametrize("site", ["recommended"], indirect=True)

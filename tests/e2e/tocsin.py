@@ -5,16 +5,21 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import Any, Final, Self
 
 import httpx2
 import psutil
 import yaml
 
 from tests.e2e.controlplane import processes
+from tocsin.ingest.seal import Sealer, load_or_create_key
+from tocsin.ingest.spool import Post, SpoolReader
 from tocsin.model.ports import HealthFinding, StoredAlert
+from tocsin.normalize.decode import decode
+from tocsin.runtime.detector import READER as DETECTOR
 from tocsin.store.sqlite import SqliteStore, read_store
 
 EXECUTABLE: Final = Path(sys.executable).with_name("tocsin")
@@ -22,6 +27,9 @@ HOST: Final = "127.0.0.1"
 CLUSTER: Final = "e2e"
 NODE: Final = "cp-1"
 GRACE_SECONDS: Final = 2.0
+
+# Audit-ID and stage: which event of which request.
+Pair = tuple[str, str | None]
 
 # A rule of the user's own. Whoever asks for such a ConfigMap learns from the alert that all
 # requests before it are evaluated.
@@ -43,42 +51,58 @@ MARKER_RULE: Final = {
 }
 
 
+def flags(bundle: Path) -> list[str]:
+    """Return the audit flags that `tocsin setup` wrote for the API server."""
+    return (bundle / "apiserver-flags.txt").read_text().splitlines()
+
+
+def audit_log(flags: Sequence[str]) -> Path:
+    """Return the log that an API server with these flags writes."""
+    (path,) = (flag.partition("=")[2] for flag in flags if flag.startswith("--audit-log-path="))
+    return Path(path)
+
+
 class Tocsin:
     """One installation, which runs for the length of a `with` block.
 
     Attributes:
-        url: where API servers post to.
-        bundle: the files that `tocsin setup` made for the cluster `e2e`.
+        config: the configuration file.
+        data: the data folder.
+        address: host and port of the webhook.
+        url: the same as API servers are told it.
     """
 
-    def __init__(self, folder: Path, policy: str, cache: Path) -> None:
-        """Connect the cluster `e2e`; nothing runs yet.
+    def __init__(
+        self, folder: Path, cache: Path, webhook: Mapping[str, object] | None = None, **more: object
+    ) -> None:
+        """Make the configuration; nothing is connected and nothing runs yet.
 
         Args:
             folder: where everything goes; it must not exist yet.
-            policy: the audit policy, as `tocsin setup` takes it.
             cache: where compiled Python code is kept, which saves seconds at each start.
+            webhook: further settings of the webhook.
+            more: further parts of the configuration.
         """
-        folder.mkdir()
+        folder.mkdir(parents=True)
         self._folder = folder
         self._cache = cache
-        self._data = folder / "data"
-        self._config = folder / "tocsin.yaml"
+        self.data = folder / "data"
+        self.config = folder / "tocsin.yaml"
         self._log = folder / "serve.log"
         self._server: processes.Server | None = None
         port, self._health_port = processes.free_ports(2)
-        self._address = f"{HOST}:{port}"
-        self.url = f"https://{self._address}"
+        self.address = f"{HOST}:{port}"
+        self.url = f"https://{self.address}"
         rule = folder / "marker.yml"
         rule.write_text(yaml.safe_dump(MARKER_RULE, sort_keys=False))
         settings = {
-            "data": str(self._data),
-            "webhook": {"port": port},
+            "data": str(self.data),
+            "webhook": {"port": port, **(webhook or {})},
             "health": {"port": self._health_port},
             "rules": [str(rule)],
+            **more,
         }
-        self._config.write_text(yaml.safe_dump(settings))
-        self.bundle = self.connect(CLUSTER, policy)
+        self.config.write_text(yaml.safe_dump(settings))
 
     def __enter__(self) -> Self:
         self.start()
@@ -92,34 +116,41 @@ class Tocsin:
     ) -> None:
         self.stop()
 
-    def connect(self, cluster: str, policy: str = "recommended") -> Path:
+    def connect(
+        self, cluster: str = CLUSTER, policy: str = "recommended", credential: str = "certificate"
+    ) -> Path:
         """Make a cluster known and return the folder with the files for its nodes.
 
-        The API server runs on this machine, so the files stay where they are made. There is
-        no option for another folder of the audit log than the system's, hence none is kept.
+        The API server runs on this machine, so the files stay where they are made.
         """
-        out = self._folder / "setup" / cluster
-        address = ("--advertise", self._address)
+        out = self.bundle(cluster)
+        address = ("--advertise", self.address, "--credential", credential)
         names = ("--cluster", cluster, "--node", NODE, "--policy", policy)
-        places = ("--data", str(self._data), "--out", str(out), "--remote-dir", str(out))
-        self.command("setup", *address, *names, *places, "--no-log-file")
+        places = ("--data", str(self.data), "--out", str(out), "--remote-dir", str(out))
+        log = ("--log-dir", str(self._folder / "audit"))
+        (self._folder / "audit").mkdir(exist_ok=True)
+        self.command("setup", *address, *names, *places, *log, "--yes")
         return out
+
+    def configure(self, **more: object) -> None:
+        """Change parts of the configuration, before it is started."""
+        settings = yaml.safe_load(self.config.read_text())
+        self.config.write_text(yaml.safe_dump({**settings, **more}))
+
+    def bundle(self, cluster: str) -> Path:
+        """Return the folder of the files for a cluster's nodes."""
+        return self._folder / "setup" / cluster
 
     @property
     def last_words(self) -> str:
         """The end of its log, and where the rest is."""
         return f"{self._log} ends:\n{self._log.read_text()[-processes.LOG_TAIL :]}"
 
-    @property
-    def flags(self) -> list[str]:
-        """The audit flags for the API server."""
-        return (self.bundle / "apiserver-flags.txt").read_text().splitlines()
-
     def start(self) -> None:
         """Run `tocsin serve`, and wait until all of its processes do their work."""
         self._server = processes.start(
             self._log,
-            [str(EXECUTABLE), "serve", "-c", str(self._config)],
+            [str(EXECUTABLE), "serve", "-c", str(self.config)],
             cwd=self._folder,
             env=self._environment(),
         )
@@ -167,17 +198,42 @@ class Tocsin:
         with self.store() as store:
             return store.health.findings()
 
+    def received(self) -> set[Pair]:
+        """Return Audit-ID and stage of all events that are in the spool and evaluated."""
+        with self.store() as store:
+            end = store.cursor(DETECTOR)
+        evaluated = (post for post in self.posts() if post.seq <= end)
+        events = (event for post in evaluated for event in decode(post.body()).events)
+        return {(event.audit_id, event.stage) for event in events}
+
+    def posts(self) -> Iterator[Post]:
+        """Yield all that was acknowledged, in order."""
+        key = load_or_create_key(self.data / "keys/spool.key")
+        reader = SpoolReader(self.data / "spool", Sealer(key), "e2e")
+        after = 0
+        while posts := [post for post in reader.read(after) if isinstance(post, Post)]:
+            yield from posts
+            after = posts[-1].seq
+
     def store(self) -> SqliteStore:
         """Open the store for reading."""
-        return read_store(self._data / "tocsin.db")
+        return read_store(self.data / "tocsin.db")
 
     def show_alerts(self, *options: str) -> str:
         """Return what `tocsin alerts` prints."""
-        return self.command("alerts", "-c", str(self._config), *options)
+        return self.command("alerts", "-c", str(self.config), *options)
 
     def command(self, *args: str) -> str:
         """Run a command of Tocsin's, which must succeed, and return its output."""
-        result = subprocess.run(
+        result = self.run(*args)
+        if result.returncode != 0:
+            message = f"tocsin {' '.join(args)}: {result.returncode}\n{result.stderr}"
+            raise AssertionError(message)
+        return result.stdout
+
+    def run(self, *args: str) -> subprocess.CompletedProcess[str]:
+        """Run a command of Tocsin's and return its status and output."""
+        return subprocess.run(
             [EXECUTABLE, *args],
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -187,10 +243,12 @@ class Tocsin:
             env=self._environment(),
             timeout=60,
         )
-        if result.returncode != 0:
-            message = f"tocsin {' '.join(args)}: {result.returncode}\n{result.stderr}"
-            raise AssertionError(message)
-        return result.stdout
+
+    def readiness(self) -> dict[str, Any]:
+        """Return what `/readyz` says of each process."""
+        answer = httpx2.get(f"http://{HOST}:{self._health_port}/readyz", trust_env=False)
+        processes: dict[str, Any] = answer.json()["processes"]
+        return processes
 
     def _ready(self) -> bool:
         assert self._server is not None
