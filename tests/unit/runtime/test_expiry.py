@@ -27,8 +27,8 @@ def test_certificates_of_receiver_authority_and_clusters_are_looked_at(config: C
     assert expiring_certificates(config, client.expires - 31 * DAY) == []
     [found] = expiring_certificates(config, client.expires - DAY)
     assert (found.cluster, found.expires) == ("prod", client.expires)
-    whats = [each.what for each in expiring_certificates(config, server.expires - 10 * DAY)]
-    assert whats[1:] == ["the server certificate"]
+    subjects = [each.what for each in expiring_certificates(config, server.expires - 10 * DAY)]
+    assert subjects[1:] == ["the server certificate"]
     end = authority.certificate.not_valid_after_utc
     assert "the authority certificate" in {each.what for each in expiring_certificates(config, end)}
 
