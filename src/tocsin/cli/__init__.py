@@ -12,6 +12,7 @@ from tocsin.cli.clusters import clusters_app
 from tocsin.cli.demo import demo
 from tocsin.cli.detect import detect
 from tocsin.cli.doctor import doctor
+from tocsin.cli.logtest import logtest
 from tocsin.cli.notify import notify_app
 from tocsin.cli.quarantine import quarantine_app
 from tocsin.cli.rules import rules_app
@@ -40,6 +41,7 @@ app.add_typer(setup_app, name="setup")
 app.add_typer(clusters_app, name="clusters")
 app.command()(doctor)
 app.add_typer(rules_app, name="rules")
+app.command()(logtest)
 app.add_typer(notify_app, name="notify")
 app.add_typer(quarantine_app, name="quarantine")
 app.command()(bench)

@@ -19,6 +19,7 @@ COMMANDS = (
     "clusters revoke",
     "doctor",
     "backfill",
+    "logtest",
     "bench",
     "rules list",
     "rules show",

@@ -1,0 +1,1 @@
+"""Wazuh 4: decoders and rules in Wazuh's XML, with the results of its analysis engine."""
