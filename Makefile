@@ -25,7 +25,7 @@ demo: $(READY)  ## replay recorded attacks through the real webhook and watch th
 	@$(BIN)/tocsin demo
 
 test: $(READY)  ## run the fast test suite (under two minutes)
-	@$(BIN)/python -m pytest -q -n auto --dist worksteal
+	@$(BIN)/python -m pytest -q -n 3 --dist worksteal
 
 check: lint test  ## format, lint, types, import contracts, then the fast tests
 

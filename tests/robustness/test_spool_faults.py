@@ -70,7 +70,8 @@ def count_calls(library: Path, folder: Path, failure: int) -> int:
     return int(str(result["calls"]))
 
 
-@pytest.mark.timeout(60)
+@pytest.mark.robustness
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("failure", FAILURES)
 def test_sample_of_failing_calls(library: Path, folder: Path, failure: int) -> None:
     source = random.Random(failure)

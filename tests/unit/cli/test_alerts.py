@@ -225,7 +225,7 @@ class Following:
             stdout=subprocess.PIPE,
             env=environment(),
         )
-        self._timer = threading.Timer(9, self.process.kill)
+        self._timer = threading.Timer(25, self.process.kill)
         self._timer.start()
 
     def next(self) -> str:
@@ -241,6 +241,7 @@ class Following:
         return code
 
 
+@pytest.mark.timeout(30)
 def test_following_shows_each_alert_once(store: SqliteStore, tmp_path: Path) -> None:
     # The one that is stored first is of the later event.
     record(store, at(9, "later"), at(1, "earlier"))
