@@ -60,11 +60,9 @@ class Kubeadm(Distribution):
 
     @override
     def next_commands(self, plan: Plan) -> list[str]:
-        connection = plan.connection
-        host = ssh.hosts(connection)[0]
-        copying = ssh.copy_commands(connection, connection.nodes[0], host)
+        host = ssh.hosts(plan.connection)[0]
         return [
-            " && ".join([f"cd {plan.sources.out.resolve()}", *copying]),
+            ssh.copy_line(plan),
             f"scp root@{host}:{MANIFEST} {host}.yaml && {plan.command} --manifest {host}.yaml",
         ]
 

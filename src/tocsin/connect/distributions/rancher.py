@@ -64,13 +64,8 @@ class Rancher(Distribution):
 
     @override
     def next_commands(self, plan: Plan) -> list[str]:
-        connection = plan.connection
-        host = ssh.hosts(connection)[0]
-        copying = ssh.copy_commands(connection, connection.nodes[0], host)
-        return [
-            " && ".join([f"cd {plan.sources.out.resolve()}", *copying]),
-            " && ".join(self._change_commands(host)),
-        ]
+        host = ssh.hosts(plan.connection)[0]
+        return [ssh.copy_line(plan), " && ".join(self._change_commands(host))]
 
     @override
     def keep(self, plan: Plan) -> str:

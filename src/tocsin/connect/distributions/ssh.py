@@ -1,6 +1,7 @@
 """The steps of distributions whose nodes one reaches by ssh: copy, try out, remove."""
 
 from tocsin.connect.connection import Connection
+from tocsin.connect.distributions.base import Plan
 from tocsin.connect.wording import Step, commands, text
 
 # Stands in commands where no --node named one.
@@ -34,6 +35,13 @@ def copy_commands(connection: Connection, node: str, host: str) -> list[str]:
         f"scp policy.yaml ca.crt {' '.join(connection.credential_files)} root@{host}:{folder}/",
         f"scp {connection.kubeconfig_name(node)} root@{host}:{connection.paths.webhook}",
     ]
+
+
+def copy_line(plan: Plan) -> str:
+    """Return the commands for the first node as one line, from any folder."""
+    connection = plan.connection
+    copying = copy_commands(connection, connection.nodes[0], hosts(connection)[0])
+    return " && ".join([f"cd {plan.sources.out.resolve()}", *copying])
 
 
 def try_step(connection: Connection) -> Step:
