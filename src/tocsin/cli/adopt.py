@@ -11,9 +11,9 @@ from rich.console import Console
 
 from tocsin.cli import setup_report
 from tocsin.cli.doctor import print_findings
+from tocsin.cli.options import DistributionOption, JsonOption, NodeOption, OutOption, OwnDataOption
 from tocsin.cli.setup import refuse_to_replace
 from tocsin.cli.setup_options import Options
-from tocsin.connect.distributions import DistributionName
 from tocsin.connect.prepare import prepare, write
 from tocsin.ingest.networks import OPEN_CLUSTER, parse_network
 from tocsin.model.text import visible
@@ -39,17 +39,11 @@ def adopt(  # noqa: PLR0913 - every option of the command is a parameter
             show_default="the kubeconfig's",
         ),
     ] = None,
-    distribution: Annotated[
-        DistributionName | None,
-        typer.Option(help="What made the cluster.", show_default="kubeadm"),
-    ] = None,
+    distribution: DistributionOption = None,
     cluster: Annotated[str, typer.Option(help="Name of the cluster, shown on its alerts.")] = (
         OPEN_CLUSTER
     ),
-    node: Annotated[
-        list[str] | None,
-        typer.Option(help="Name of a control-plane node; repeat it for each."),
-    ] = None,
+    node: NodeOption = None,
     keep_policy: Annotated[
         bool, typer.Option("--keep-policy", help="Take your policy over instead of Tocsin's.")
     ] = False,
@@ -59,16 +53,9 @@ def adopt(  # noqa: PLR0913 - every option of the command is a parameter
             metavar="CIDR", help="Network of the API servers, for the time until then; repeat it."
         ),
     ] = None,
-    data: Annotated[
-        Path, typer.Option(metavar="DIR", help="Tocsin's data folder, that of `tocsin serve`.")
-    ] = Path("tocsin-data"),
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="DIR", help="Where the files go.", show_default="tocsin-setup/<cluster>"
-        ),
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print data instead of text.")] = False,
+    data: OwnDataOption = Path("tocsin-data"),
+    out: OutOption = None,
+    as_json: JsonOption = False,
     yes: Annotated[
         bool, typer.Option("--yes", help="Replace files that exist with other content.")
     ] = False,

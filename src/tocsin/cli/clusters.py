@@ -21,7 +21,14 @@ from tocsin.cli.clusterview import (
     table,
     warnings,
 )
-from tocsin.cli.options import ConfigOption, DataOption, parse_duration, read_config
+from tocsin.cli.options import (
+    ConfigOption,
+    DataOption,
+    JsonOption,
+    OutOption,
+    parse_duration,
+    read_config,
+)
 from tocsin.connect.apiserver import NodePaths
 from tocsin.connect.bundle import State
 from tocsin.connect.clusters import (
@@ -58,11 +65,6 @@ clusters_app = typer.Typer(
 )
 
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="Name of the cluster.")]
-OutOption = Annotated[
-    Path | None,
-    typer.Option(metavar="DIR", help="Where the files go.", show_default="tocsin-setup/<cluster>"),
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print data instead of text.")]
 
 
 @clusters_app.command()

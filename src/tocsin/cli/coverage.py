@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.padding import Padding
 
 from tocsin.auditpolicy import RuleCoverage, State, coverage
-from tocsin.cli.options import ConfigOption, read_config
+from tocsin.cli.options import ConfigOption, JsonOption, read_config
 from tocsin.connect.policy import read_policy
 from tocsin.model.alert import SEVERITIES
 from tocsin.normalize.fields import AUDIT
@@ -30,7 +30,7 @@ def show_coverage(
     ],
     *,
     config: ConfigOption = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print data instead of text.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Tell which rules can never fire under an audit policy, and what they lack.
 

@@ -10,7 +10,7 @@ import msgspec
 import typer
 from rich.console import Console
 
-from tocsin.cli.options import ConfigOption, DataOption, read_config
+from tocsin.cli.options import ConfigOption, DataOption, JsonOption, read_config
 from tocsin.connect.distributions import DISTRIBUTIONS
 from tocsin.connect.distributions.kubeadm import MANIFEST
 from tocsin.model.errors import TocsinError
@@ -66,7 +66,7 @@ def doctor(  # noqa: PLR0913 - every option of the command is a parameter
             metavar="CHECK", help=f"Make only this check; repeatable: {', '.join(CHECKS)}."
         ),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print data instead of text.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Check the line from an API server to an alert; say what is wrong and what mends it.
 

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from tocsin.connect.distributions import DistributionName
 from tocsin.model.errors import TocsinError
 from tocsin.runtime.config import Config, load_config
 
@@ -16,7 +17,20 @@ DataOption = Annotated[
     Path | None,
     typer.Option("--data", metavar="DIR", help="Data folder.", show_default="./tocsin-data"),
 ]
-
+OutOption = Annotated[
+    Path | None,
+    typer.Option(metavar="DIR", help="Where the files go.", show_default="tocsin-setup/<cluster>"),
+]
+DistributionOption = Annotated[
+    DistributionName | None, typer.Option(help="What made the cluster.", show_default="kubeadm")
+]
+NodeOption = Annotated[
+    list[str] | None, typer.Option(help="Name of a control-plane node; repeat it for each.")
+]
+OwnDataOption = Annotated[
+    Path, typer.Option(metavar="DIR", help="Tocsin's data folder, that of `tocsin serve`.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print data instead of text.")]
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 

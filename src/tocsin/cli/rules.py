@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tocsin.cli.coverage import show_coverage
-from tocsin.cli.options import ConfigOption, read_config
+from tocsin.cli.options import ConfigOption, JsonOption, read_config
 from tocsin.dialects.loaded import Loaded
 from tocsin.model.alert import SEVERITIES, Severity
 from tocsin.model.errors import TocsinError
@@ -25,7 +25,6 @@ rules_app.command("coverage")(show_coverage)
 Paths = Annotated[
     list[Path] | None, typer.Argument(metavar="[PATH]...", help="Rule files and folders.")
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Print data instead of text.")]
 
 
 @rules_app.command("list")
@@ -36,7 +35,7 @@ def list_rules(
     severity: Annotated[
         Severity, typer.Option(help="Leave out rules of a lower severity.")
     ] = "info",
-    as_json: AsJson = False,
+    as_json: JsonOption = False,
 ) -> None:
     """List the rules that are in force, and those in PATH besides.
 

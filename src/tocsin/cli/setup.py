@@ -10,11 +10,11 @@ import typer
 from rich.console import Console
 
 from tocsin.cli import setup_report
+from tocsin.cli.options import DistributionOption, JsonOption, NodeOption, OutOption, OwnDataOption
 from tocsin.cli.setup_options import Options
 from tocsin.cli.setup_questions import ask
 from tocsin.connect.apply import Application, apply, plan_application, plan_edit
 from tocsin.connect.bundle import changes
-from tocsin.connect.distributions import DistributionName
 from tocsin.connect.kubeconfig import Credential
 from tocsin.connect.prepare import Prepared, prepare, write
 from tocsin.model.errors import TocsinError
@@ -34,18 +34,12 @@ def setup(  # noqa: PLR0913 - every option of the command is a parameter
             "Without it, on a terminal, you are asked.",
         ),
     ] = None,
-    distribution: Annotated[
-        DistributionName | None,
-        typer.Option(help="What made the cluster.", show_default="kubeadm"),
-    ] = None,
+    distribution: DistributionOption = None,
     cluster: Annotated[
         str | None,
         typer.Option(help="Name of the cluster, shown on its alerts.", show_default="default"),
     ] = None,
-    node: Annotated[
-        list[str] | None,
-        typer.Option(help="Name of a control-plane node; repeat it for each."),
-    ] = None,
+    node: NodeOption = None,
     policy: Annotated[
         str, typer.Option(metavar="recommended|seed|PATH", help="What the API server records.")
     ] = "recommended",
@@ -53,15 +47,8 @@ def setup(  # noqa: PLR0913 - every option of the command is a parameter
         Credential | None,
         typer.Option(help="How API servers show who they are.", show_default="certificate"),
     ] = None,
-    data: Annotated[
-        Path, typer.Option(metavar="DIR", help="Tocsin's data folder, that of `tocsin serve`.")
-    ] = Path("tocsin-data"),
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="DIR", help="Where the files go.", show_default="tocsin-setup/<cluster>"
-        ),
-    ] = None,
+    data: OwnDataOption = Path("tocsin-data"),
+    out: OutOption = None,
     remote_dir: Annotated[
         str | None,
         typer.Option(
@@ -104,7 +91,7 @@ def setup(  # noqa: PLR0913 - every option of the command is a parameter
         Path,
         typer.Option(metavar="DIR", help="With --apply: the folder that is the node's /."),
     ] = Path("/"),
-    as_json: Annotated[bool, typer.Option("--json", help="Print data instead of text.")] = False,
+    as_json: JsonOption = False,
     yes: Annotated[
         bool,
         typer.Option("--yes", help="Ask nothing; replace files that exist with other content."),
