@@ -33,7 +33,7 @@ class ItemSplitter:
     """
 
     def __init__(self) -> None:
-        self._buffer = bytearray()
+        self._piece = b""
         self._position = 0
         self._depth = 0
         self._in_string = False
@@ -42,21 +42,23 @@ class ItemSplitter:
         self._items_depth: int | None = None
         self._found_items = False
         self._item_start: int | None = None
-        self._dropped = 0
+        # What earlier pieces held of the item that is open, and its length.
+        self._begun: list[bytes] = []
+        self._begun_length = 0
 
     def feed(self, piece: bytes) -> Iterator[bytes | Oversized]:
         """Yield the items that are complete with this piece."""
-        self._buffer += piece
-        while self._position < len(self._buffer):
+        self._piece, self._position = piece, 0
+        while self._position < len(piece):
             if self._in_string:
                 self._skip_string()
             else:
                 yield from self._scan_gap()
-        self._forget()
+        self._keep_begun()
 
     def rest(self) -> bytes:
         """Return what is left of an item that the document ended in the middle of."""
-        return b"" if self._item_start is None else bytes(self._buffer[self._item_start :])
+        return b"".join(self._begun)
 
     @property
     def found_items(self) -> bool:
@@ -69,23 +71,23 @@ class ItemSplitter:
         return self._depth == 0 and not self._in_string
 
     def _skip_string(self) -> None:
-        end = self._buffer.find(_QUOTE, self._position)
-        part = self._buffer[self._position : end if end >= 0 else None]
+        end = self._piece.find(_QUOTE, self._position)
+        part = self._piece[self._position : end if end >= 0 else None]
         backslashes = len(part) - len(part.rstrip(b"\\"))
         if backslashes == len(part):
             backslashes += self._escaped
         if self._depth == 1:
             self._head = (self._head + part[:_HEAD])[:_HEAD]
         self._escaped = backslashes % 2 if end < 0 else 0
-        self._position = end + 1 if end >= 0 else len(self._buffer)
+        self._position = end + 1 if end >= 0 else len(self._piece)
         self._in_string = end < 0 or backslashes % 2 == 1
 
     def _scan_gap(self) -> Iterator[bytes | Oversized]:
         """Walk over the structure up to the next string."""
-        quote = self._buffer.find(_QUOTE, self._position)
-        end = len(self._buffer) if quote < 0 else quote
+        quote = self._piece.find(_QUOTE, self._position)
+        end = len(self._piece) if quote < 0 else quote
         for index in range(self._position, end):
-            byte = self._buffer[index]
+            byte = self._piece[index]
             if byte not in _BLANK:
                 item = self._structure(byte, index)
                 if item is not None:
@@ -128,20 +130,21 @@ class ItemSplitter:
         start, self._item_start = self._item_start, None
         if start is None:
             return None
-        if self._dropped:
-            length, self._dropped = self._dropped + index - start, 0
+        last = self._piece[start:index]
+        begun, self._begun = self._begun, []
+        length, self._begun_length = self._begun_length + len(last), 0
+        if length > MAX_ITEM_BYTES:
             return Oversized(length)
-        return bytes(self._buffer[start:index]).rstrip()
+        return b"".join([*begun, last]).rstrip()
 
-    def _forget(self) -> None:
-        """Drop the bytes that no longer matter, and the bytes of an item that is too large."""
-        keep = self._position if self._item_start is None else self._item_start
-        if self._item_start is not None and (
-            self._dropped or self._position - self._item_start > MAX_ITEM_BYTES
-        ):
-            self._dropped += self._position - self._item_start
-            keep = self._item_start = self._position
-        del self._buffer[:keep]
-        self._position -= keep
-        if self._item_start is not None:
-            self._item_start -= keep
+    def _keep_begun(self) -> None:
+        """Keep what this piece has of an item that goes on, unless that is too large."""
+        if self._item_start is None:
+            return
+        part = self._piece[self._item_start :]
+        self._item_start = 0
+        self._begun_length += len(part)
+        if self._begun_length > MAX_ITEM_BYTES:
+            self._begun.clear()
+        else:
+            self._begun.append(part)

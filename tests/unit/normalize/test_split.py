@@ -93,8 +93,19 @@ def test_memory_holds_one_piece_and_one_item_only() -> None:
     assert not list(splitter.feed(b'{"items":['))
     for _ in range(200):
         assert len(list(splitter.feed(b'{"a":"b"},' * 100))) == 100
-        assert len(splitter._buffer) < 100
+        assert not splitter._begun
     assert not list(splitter.feed(b'], "x": "'))
     for _ in range(200):
         assert not list(splitter.feed(b"\\" * 999 + b'"'))
-        assert len(splitter._buffer) < 100
+        assert not splitter._begun
+
+
+def test_memory_holds_no_item_that_is_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(split, "MAX_ITEM_BYTES", 100)
+    splitter = ItemSplitter()
+    assert not list(splitter.feed(b'{"items":["'))
+    for _ in range(200):
+        assert not list(splitter.feed(b"x" * 30))
+        assert sum(map(len, splitter._begun)) <= 100
+    assert list(splitter.feed(b'"]}')) == [Oversized(6002)]
+    assert splitter.complete
