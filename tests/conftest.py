@@ -1,6 +1,7 @@
-"""What all tests share: how long hypothesis searches, and that CI always searches alike."""
+"""What all tests share: how long hypothesis searches, and that programs can be interrupted."""
 
 import os
+import signal
 
 from hypothesis import HealthCheck, settings
 
@@ -14,3 +15,6 @@ settings.register_profile(
 settings.register_profile("ci", settings.get_profile("fast"), derandomize=True)
 settings.register_profile("long", settings.get_profile("fast"), max_examples=5000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if "CI" in os.environ else "fast"))
+
+# A shell starts what runs in the background with SIGINT ignored, and programs inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
