@@ -10,7 +10,7 @@ import pytest
 
 from tests.security.poison import bad_items, bodies, corpus, values, variants, with_value
 from tests.unit.audit import HERE, encoded, event_list, item, rule, text_is
-from tocsin.normalize.decode import Reject
+from tocsin.normalize.batch import Reject
 from tocsin.rules import ir
 from tocsin.runtime.pipeline import Outcome, Pipeline
 

@@ -7,16 +7,17 @@ a reason, and still judged by the rules as far as its fields can be read.
 Of duplicate keys the last one wins, as in Go.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 from itertools import chain, islice
 
 import msgspec
 
-from tocsin.model.event import NO_USER, AuditEvent
+from tocsin.model.event import AuditEvent
 from tocsin.normalize import shallow
+from tocsin.normalize.batch import MAX_REJECTS, Batch, Reject
 from tocsin.normalize.lines import Opening, split_lines
+from tocsin.normalize.refusals import REFUSALS, sentence
 from tocsin.normalize.split import MAX_ITEM_BYTES, ItemSplitter, Oversized
 from tocsin.normalize.unwrap import unwrap
 from tocsin.rules.regex import replacer
@@ -24,13 +25,8 @@ from tocsin.rules.regex import replacer
 # Above this size a body is searched for the sheer number of its values before it is decoded.
 LARGE_BODY_BYTES = 2 * 1024 * 1024
 MAX_COMMAS = 500_000
-# Decoded bodies that are kept while their batch is evaluated; they take some ten times the room.
-MAX_KEPT_BYTES = 4 * 1024 * 1024
-MAX_KEPT_BODIES = 512
 # How many items of a split body are decoded together.
 SPLIT_BATCH = 500
-# Of each body so many rejects are kept one by one; further ones are counted.
-MAX_REJECTS = 1000
 
 # An event without all of these says nothing.
 _TELLING = frozenset({"verb", "requestURI", "objectRef"})
@@ -38,7 +34,6 @@ _SHORTEST = len(b'{"verb":""}')
 _OWN_KINDS = frozenset({None, "Event"})
 _BOM = b"\xef\xbb\xbf"
 _GROUP = "audit.k8s.io/"
-_REFUSALS = (msgspec.DecodeError, RecursionError, UnicodeDecodeError, ValueError)
 
 
 _replace_surrogates = replacer(r"\\u[dD][89a-fA-F][0-9a-fA-F]{2}", r"\\ufffd")
@@ -60,102 +55,6 @@ _decode_list = msgspec.json.Decoder(_EventList).decode
 _decode_raw_list = msgspec.json.Decoder(_RawList).decode
 _decode_raw_array = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _decode_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
-# Floats keep their text: 1e999 must not become infinite, nor 0.1 something else.
-_decode_body = msgspec.json.Decoder(float_hook=str).decode
-
-
-@dataclass(frozen=True, slots=True)
-class Reject:
-    """Something in a batch that is no proper audit event, and why.
-
-    Past MAX_REJECTS of a body, one stands for all further ones: `count` is how many.
-    """
-
-    reason: str
-    raw: bytes
-    count: int = 1
-
-
-@dataclass(slots=True)
-class Batch:
-    """The events of one body, in order, and what of it was rejected.
-
-    Events point into the body's memory; keep nothing of them beyond the batch.
-    """
-
-    events: list[AuditEvent] = field(default_factory=list)
-    rejects: list[Reject] = field(default_factory=list)
-    slices: Callable[[], Sequence[msgspec.Raw | bytes]] = tuple
-    _cut: Sequence[msgspec.Raw | bytes] | None = None
-
-    def raw(self, index: int) -> bytes:
-        """Return a copy of the exact bytes of one event; cut apart once, when first asked."""
-        if self._cut is None:
-            self._cut = self.slices()
-        return bytes(self._cut[index])
-
-    def reject(self, rejects: Iterable[Reject]) -> None:
-        """Add rejects, the first ones of a body one by one."""
-        for reject in rejects:
-            if len(self.rejects) < MAX_REJECTS:
-                self.rejects.append(reject)
-                continue
-            count = self.rejects.pop().count if len(self.rejects) > MAX_REJECTS else 0
-            self.rejects.append(Reject("more of the same body", b"", count + reject.count))
-
-
-class BodyDecoder:
-    """Decodes request and response bodies on demand; total, and counts what it cannot read.
-
-    The typed decoder has checked a body's syntax already. What is left to fail is a number
-    of thousands of digits. The bodies of a batch are remembered, because the alert on an event
-    reads what its rules have read; nobody changes them.
-    """
-
-    def __init__(self) -> None:
-        self.failures = 0
-        # By identity, which is unique as long as the raw body is kept beside its value.
-        self._known: dict[int, tuple[msgspec.Raw, object]] = {}
-        self._kept_bytes = 0
-
-    def __call__(self, raw: msgspec.Raw) -> object:
-        """Return the JSON values of a body, None if they cannot be read."""
-        known = self._known.get(id(raw))
-        if known is not None:
-            return known[1]
-        value = self._decode(raw)
-        self._kept_bytes += len(raw)
-        if self._kept_bytes > MAX_KEPT_BYTES or len(self._known) >= MAX_KEPT_BODIES:
-            self.forget()
-            self._kept_bytes = len(raw)
-        self._known[id(raw)] = (raw, value)
-        return value
-
-    def forget(self) -> None:
-        """Let go of all bodies; call it when a batch is done, as they keep its bytes alive."""
-        self._known.clear()
-        self._kept_bytes = 0
-
-    def _decode(self, raw: msgspec.Raw) -> object:
-        try:
-            return _decode_body(raw)
-        except _REFUSALS:
-            self.failures += 1
-            return None
-
-
-def unreadable_bodies(batch: Batch) -> list[Reject]:
-    """Return a reject for each event of which a body or map cannot be read, with the reason."""
-    rejects = []
-    for event, raw in zip(batch.events, batch.slices(), strict=True):
-        extra = (event.user or NO_USER).extra
-        for body in (event.request_object, event.response_object, event.annotations, extra):
-            try:
-                if body:
-                    _decode_body(body)
-            except _REFUSALS as error:
-                rejects.append(Reject(f"body cannot be read: {_sentence(error)}", bytes(raw)))
-    return rejects
 
 
 def decode(body: bytes) -> Batch:
@@ -265,7 +164,7 @@ def _decode_whole(body: bytes) -> Batch | None:
             return _list(body)
         except msgspec.ValidationError:
             return _single(body)
-    except _REFUSALS:
+    except REFUSALS:
         return None
 
 
@@ -295,7 +194,7 @@ def _decode_lines(body: bytes) -> Batch:
     if body.startswith(b'{"kind":"Event",') and body.isascii():
         try:
             events = _decode_event_lines(body)
-        except _REFUSALS:
+        except REFUSALS:
             events = []
         if events and all(_is_audit(e.kind, "Event", e.api_version) for e in events):
             return Batch(events, slices=lambda: _lines(body))
@@ -352,7 +251,7 @@ def _is_event(body: bytes) -> bool:
     """Whether the document is one event (whose own text may contain a list `items`)."""
     try:
         return "auditID" in _decode_members(body)
-    except _REFUSALS:
+    except REFUSALS:
         return False
 
 
@@ -367,8 +266,8 @@ def _header_fault(body: bytes) -> str | None:
             msgspec.json.decode(members[key], type=str | None) if key in members else None
             for key in ("kind", "apiVersion")
         )
-    except _REFUSALS as error:
-        return _sentence(error)
+    except REFUSALS as error:
+        return sentence(error)
     if _is_audit(kind, "EventList", version):
         return None
     return "its kind and apiVersion are not those of an EventList of audit.k8s.io"
@@ -406,9 +305,9 @@ def _item(raw: bytes) -> tuple[AuditEvent | None, str | None]:
     try:
         event = _decode_event(raw)
     except (msgspec.ValidationError, RecursionError) as error:
-        return _salvage(raw), _sentence(error)
-    except _REFUSALS as error:
-        return None, _sentence(error)
+        return _salvage(raw), sentence(error)
+    except REFUSALS as error:
+        return None, sentence(error)
     if not _is_audit(event.kind, "Event", event.api_version):
         return None, "its kind and apiVersion are not those of an audit event"
     return event, None
@@ -431,7 +330,7 @@ def _salvage(raw: bytes) -> AuditEvent | None:
         members = _decode_members(raw)
     except RecursionError:
         members = shallow.members(raw)
-    except _REFUSALS:
+    except REFUSALS:
         return None
     if not _TELLING & members.keys():
         return None
@@ -440,7 +339,7 @@ def _salvage(raw: bytes) -> AuditEvent | None:
         if key in members:
             try:
                 values[name] = decoder.decode(members[key])
-            except _REFUSALS:
+            except REFUSALS:
                 continue
     required = dict.fromkeys(("audit_id", "stage", "request_uri", "verb"), "")
     return AuditEvent(**(required | values))  # type: ignore[arg-type]
@@ -476,9 +375,3 @@ def _is_utf8(data: bytes) -> bool:
     except UnicodeDecodeError:
         return False
     return True
-
-
-def _sentence(error: Exception) -> str:
-    if isinstance(error, RecursionError):
-        return "nested too deeply"
-    return str(error) or type(error).__name__

@@ -19,8 +19,8 @@ from tocsin.model.event import (
     RawMap,
     metadata_of,
 )
+from tocsin.normalize.bodies import BodyDecoder
 from tocsin.normalize.csr import certificate_request
-from tocsin.normalize.decode import BodyDecoder
 from tocsin.rules.schema import Derived, Schema, attributes_of
 
 CREDENTIAL_ID = "authentication.kubernetes.io/credential-id"

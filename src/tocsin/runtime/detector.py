@@ -19,7 +19,7 @@ from tocsin.lifeline.conditions import FORGET_SECONDS
 from tocsin.model.alert import Alert
 from tocsin.model.errors import LoadError, TocsinError
 from tocsin.model.ports import StoreUnavailable
-from tocsin.normalize.decode import Reject
+from tocsin.normalize.batch import Reject
 from tocsin.runtime.child import Link
 from tocsin.runtime.config import Config
 from tocsin.runtime.listener import Listener

@@ -8,7 +8,9 @@ from tocsin.detect.build import Redaction
 from tocsin.detect.engine import Engine, fold_stages
 from tocsin.model.alert import Alert
 from tocsin.model.event import AuditEvent
-from tocsin.normalize.decode import Batch, Reject, decode, decode_pieces, unreadable_bodies
+from tocsin.normalize.batch import Batch, Reject
+from tocsin.normalize.bodies import unreadable_bodies
+from tocsin.normalize.decode import decode, decode_pieces
 from tocsin.normalize.fields import AUDIT, decode_body
 from tocsin.normalize.redact import holds_secret, redact
 from tocsin.rules.ir import Rule
