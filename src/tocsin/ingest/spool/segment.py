@@ -8,7 +8,6 @@ import os
 import sqlite3
 from contextlib import closing, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
 from weakref import WeakSet
 
 from tocsin.ingest.failpoint import Failpoint
@@ -23,9 +22,6 @@ from tocsin.ingest.spool.schema import (
     post_context,
 )
 from tocsin.ingest.spool.settings import MIB
-
-if TYPE_CHECKING:
-    from tocsin.ingest.spool.upload import Upload
 
 _PAGE_BYTES = 4096
 _ROW_BYTES = 200
@@ -54,7 +50,7 @@ class Segment:
         self.previous = self.acked = previous
         self.size = 0
         self.unchecked = 0
-        self.uploads: WeakSet[Upload] = WeakSet()
+        self.uploads: WeakSet[object] = WeakSet()
         self._parts = 0
         self._sealer = sealer
         self._max_bytes = max_bytes
