@@ -30,8 +30,6 @@ PROGRAM = ("zz-program.xml", '<decoder name="p"><program_name>^zz$</program_name
 DIFFERENT = {
     "json-09": "the headers of text logs are not taken off yet",
     "dec-10": "the headers of text logs are not taken off yet",
-    "osregex-02": "osregex: the engine never finds (a)(b), two groups side by side",
-    "json-12": "osregex: the engine never finds bytes beyond ASCII that a pattern spells out",
 }
 
 Row = dict[str, Any]

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import msgspec
@@ -25,12 +26,17 @@ def bench(
             help="Also run Tocsin and post 4,000 events/s to it for so long.",
         ),
     ] = 0,
+    wazuh: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Measure Wazuh rules beside those of this folder, too."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print data instead of tables.")] = False,
 ) -> None:
     """Measure decode, match and detect beside `orjson.loads` of the same events.
 
     CPU time of one core, on the bundled recordings of a real API server, with the shipped
-    rules and 150 more. Compare ratios within one run: machines differ and drift.
+    rules and 150 more; and detection with nothing but four common Wazuh rules. Compare ratios
+    within one run: machines differ and drift.
 
     Example: tocsin bench --live 30
     """
@@ -41,10 +47,11 @@ def bench(
         raise TocsinError(message) from error
     from tocsin.runtime.benchlive import run_live  # noqa: PLC0415 - as above
     from tocsin.runtime.benchrules import bench_rules  # noqa: PLC0415 - as above
+    from tocsin.runtime.benchwazuh import bench_wazuh  # noqa: PLC0415 - as above
     from tocsin.runtime.rules import load_rules  # noqa: PLC0415 - as above
 
     console = Console(stderr=True, highlight=False)
-    contenders = Bench([*load_rules([]).rules, *bench_rules()])
+    contenders = Bench([*load_rules([]).rules, *bench_rules()], bench_wazuh(wazuh))
     with Progress(console=console, transient=True, disable=not sys.stderr.isatty()) as progress:
         task = progress.add_task("measuring", total=rounds)
         measured = contenders.run(rounds, lambda: progress.advance(task))

@@ -4,7 +4,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -12,7 +12,9 @@ import typer
 
 from tocsin.cli.alerts import safe
 from tocsin.dialects.wazuh.evaluate import Result, Session
-from tocsin.dialects.wazuh.output import as_object, decoder, groups, reserialised
+from tocsin.dialects.wazuh.output import as_object, decoder, groups, reserialised, why_object
+from tocsin.dialects.wazuh.why import Stop
+from tocsin.dialects.wazuh.whydecode import TriedDecoder, tried_decoders
 from tocsin.runtime.wazuh import Wazuh, load_wazuh
 
 STDIN = 0
@@ -36,28 +38,45 @@ def logtest(
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object per log line.")
     ] = False,
+    why: Annotated[
+        bool, typer.Option("--why", help="Tell which rules were tried and what stopped each.")
+    ] = False,
 ) -> None:
     """Read log lines from standard input and print what Wazuh rules make of each.
 
     An empty line starts a fresh session: counters and correlations begin anew.
 
-    Example: tocsin logtest --wazuh /var/ossec/etc < audit.log
+    Example: tocsin logtest --wazuh /var/ossec/etc --why < audit.log
     """
     loaded = load_wazuh(wazuh, strict=strict)
     for warning in loaded.installation.warnings:
         typer.echo(f"** WARNING: {safe(str(warning))}", err=True)
     try:
-        _show(_results(loaded, strict=strict), as_json=as_json)
+        for log, result in _results(loaded, strict=strict, why=why):
+            _warn(result)
+            tried = tried_decoders(loaded.installation.decoders, log) if why else None
+            typer.echo(_as_json(result, tried) if as_json else _as_text(log, result, tried))
     except BrokenPipeError:
         # The reader of our output has seen enough (`| head`): what is left goes nowhere.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _show(results: Iterator[tuple[bytes, Result]], *, as_json: bool) -> None:
-    for log, result in results:
-        if result.unevaluated or result.decoded.given_up:
-            typer.echo(f"** WARNING: too costly, not evaluated: {_given_up(result)}", err=True)
-        typer.echo(json.dumps(as_object(result)) if as_json else _phases(log, result))
+def _warn(result: Result) -> None:
+    if result.unevaluated or result.decoded.given_up:
+        typer.echo(f"** WARNING: too costly, not evaluated: {_given_up(result)}", err=True)
+
+
+def _as_json(result: Result, tried: Sequence[TriedDecoder] | None) -> str:
+    shown = as_object(result)
+    return json.dumps(shown if tried is None else {**shown, "why": why_object(result, tried)})
+
+
+def _as_text(log: bytes, result: Result, tried: Sequence[TriedDecoder] | None) -> str:
+    phases = [_phase_1(log), _phase_2(result), _phase_3(result)]
+    if tried is not None:
+        phases[1] += _decoders_tried(tried)
+        phases[2] = [*_rules_tried(result), *phases[2]]
+    return "\n".join(line for phase in phases for line in phase)
 
 
 def _given_up(result: Result) -> str:
@@ -67,27 +86,30 @@ def _given_up(result: Result) -> str:
     return ", ".join([*decoders, *rules, *([f"{more} more rules"] if more else [])])
 
 
-def _results(loaded: Wazuh, *, strict: bool) -> Iterator[tuple[bytes, Result]]:
-    session = _session(loaded)
+def _results(loaded: Wazuh, *, strict: bool, why: bool) -> Iterator[tuple[bytes, Result]]:
+    session = _session(loaded, why=why)
     with os.fdopen(STDIN, "rb", closefd=False) as lines:
         for line in lines:
             log = line.removesuffix(b"\n")
             if not log.strip():
-                session = _session(loaded)
+                session = _session(loaded, why=why)
                 continue
             log = log if strict else reserialised(log)
             yield log, session.feed(log, LOCATION)
 
 
-def _session(loaded: Wazuh) -> Session:
-    return loaded.installation.session(time.time, loaded.thresholds, HOSTNAME)
+def _session(loaded: Wazuh, *, why: bool) -> Session:
+    return loaded.installation.session(time.time, loaded.thresholds, HOSTNAME, why=why)
 
 
-def _phases(log: bytes, result: Result) -> str:
-    """Return the three phases of a log, as Wazuh's logtest prints them."""
-    lines = ["", "**Phase 1: Completed pre-decoding."]
-    lines.append(_line("full event", log.decode("utf-8", "replace")))
-    lines += ["", "**Phase 2: Completed decoding."]
+# The three phases of a log are as Wazuh's logtest prints them.
+def _phase_1(log: bytes) -> list[str]:
+    event = _line("full event", log.decode("utf-8", "replace"))
+    return ["", "**Phase 1: Completed pre-decoding.", event]
+
+
+def _phase_2(result: Result) -> list[str]:
+    lines = ["", "**Phase 2: Completed decoding."]
     named = decoder(result)
     if named:
         data = sorted(_flat(result.fields.nested()))
@@ -95,11 +117,40 @@ def _phases(log: bytes, result: Result) -> str:
         lines += [_line(key, value) for key, value in data]
     else:
         lines.append("\tNo decoder matched.")
-    if result.rule is not None:
-        lines += ["", "**Phase 3: Completed filtering (rules).", *_rule(result)]
-    if result.alert:
-        lines.append("**Alert to be generated.")
-    return "\n".join(lines)
+    return lines
+
+
+def _phase_3(result: Result) -> list[str]:
+    if result.rule is None:
+        return []
+    lines = ["", "**Phase 3: Completed filtering (rules).", *_rule(result)]
+    return [*lines, "**Alert to be generated."] if result.alert else lines
+
+
+def _decoders_tried(tried: Sequence[TriedDecoder]) -> list[str]:
+    lines = ["", "**Decoder debugging:"]
+    for one in tried:
+        parent = f" (below {one.decoder.parent})" if one.decoder.parent else ""
+        lines.append(f"\tTrying decoder: {safe(one.decoder.name)}{safe(parent)}")
+        lines.append(_outcome("\t\t*Decoder matched", one.stopped))
+    return lines
+
+
+def _rules_tried(result: Result) -> list[str]:
+    lines = ["", "**Rule debugging:"]
+    for one in result.tried:
+        lines.append(f"\tTrying rule: {one.rule.id} - {safe(one.rule.description)}")
+        lines.append(_outcome(f"\t\t*Rule {one.rule.id} matched", one.stopped))
+        if one.children:
+            lines.append("\t\t*Trying child rules")
+    return lines
+
+
+def _outcome(matched: str, stopped: Stop | None) -> str:
+    if stopped is None:
+        return matched
+    told = f"<{stopped.element}> asks for {stopped.asks}; seen: {stopped.seen}"
+    return f"\t\tstopped: {safe(told)}"
 
 
 def _rule(result: Result) -> Iterator[str]:

@@ -1,6 +1,6 @@
 """Build the alert for a rule that matched: the only place where event text is quoted."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
@@ -28,13 +28,71 @@ class Redaction:
     remove: Callable[[str], str]
 
 
-class AlertForm:
-    """What all alerts of one rule have in common; builds them, with secrets taken out."""
+Texts = Mapping[str, Sequence[str]]
 
-    def __init__(self, rule: Rule, schema: Schema, redaction: Redaction) -> None:
-        self._rule = rule
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What an alert says of its event beyond what alerts of every rule quote.
+
+    Attributes:
+        texts: what it may quote, by names of its own, as the event has it.
+        fields: the names of those that stand in the alert as its fields.
+        describe: makes the description of the texts when secrets have been taken out.
+    """
+
+    texts: Texts
+    fields: Sequence[str]
+    describe: Callable[[Texts], str]
+
+
+class AlertBuilder:
+    """Builds the alerts of rules of every dialect, with secrets taken out."""
+
+    def __init__(self, schema: Schema, redaction: Redaction) -> None:
         self._schema = schema
         self._redaction = redaction
+
+    def build(
+        self, rule: RuleRef, content: Content, event: AuditEvent, raw: bytes, cluster: str
+    ) -> Alert:
+        """Return a rule's alert on the request that `event` is a stage of."""
+        texts = {name: values[:MAX_VALUES] for name, values in content.texts.items()}
+        view = EventView(event, self._schema)
+        quoted = quotes(event, view.text, _cut)
+        # One look at all texts together: nearly no alert quotes a secret.
+        if self._redaction.found("\n".join(chain(quoted.texts(), *texts.values()))):
+            texts = {name: self._without_secrets(values) for name, values in texts.items()}
+            quoted = quotes(event, view.text, lambda text: self._redaction.remove(_cut(text)))
+        time = utc(event.stage_timestamp or event.request_received_timestamp)
+        return Alert(
+            id=alert_id(rule.dialect, rule.id, cluster, event),
+            time=time,
+            cluster=cluster,
+            source="audit",
+            rule=rule,
+            description=content.describe(texts),
+            actor=quoted.actor(),
+            target=quoted.target(event),
+            event=quoted.event(event),
+            fields={name: _value(texts[name]) for name in content.fields},
+            first_seen=time,
+            last_seen=time,
+            evidence=[event_digest(cluster, event, raw)],
+        )
+
+    def _without_secrets(self, texts: Sequence[str]) -> list[str]:
+        # Together, as a list may be a command: the text after a flag is the flag's value.
+        return self._redaction.remove("\n".join(texts)).split("\n") if texts else []
+
+
+class AlertForm:
+    """What all alerts of one rule have in common."""
+
+    def __init__(self, rule: Rule, schema: Schema, builder: AlertBuilder) -> None:
+        self._rule = rule
+        self._schema = schema
+        self._builder = builder
         self._reference = reference(rule)
         self._paths = tuple(dict.fromkeys([*rule.fields, *placeholders(rule.message)]))
 
@@ -45,35 +103,12 @@ class AlertForm:
 
     def build(self, event: AuditEvent, raw: bytes, cluster: str) -> Alert:
         """Return the rule's alert on the request that `event` is a stage of."""
-        found = zip(self._paths, self._read(event), strict=True)
-        texts = {path: values[:MAX_VALUES] for path, values in found}
-        view = EventView(event, self._schema)
-        quoted = quotes(event, view.text, _cut)
-        # One look at all texts together: nearly no alert quotes a secret.
-        if self._redaction.found("\n".join(chain(quoted.texts(), *texts.values()))):
-            texts = {path: self._without_secrets(values) for path, values in texts.items()}
-            quoted = quotes(event, view.text, lambda text: self._redaction.remove(_cut(text)))
-        rule = self._rule
-        time = utc(event.stage_timestamp or event.request_received_timestamp)
-        return Alert(
-            id=alert_id(rule.dialect, rule.id, cluster, event),
-            time=time,
-            cluster=cluster,
-            source="audit",
-            rule=self._reference,
-            description=fill(rule.message, texts.__getitem__),
-            actor=quoted.actor(),
-            target=quoted.target(event),
-            event=quoted.event(event),
-            fields={path: _value(texts[path]) for path in rule.fields},
-            first_seen=time,
-            last_seen=time,
-            evidence=[event_digest(cluster, event, raw)],
-        )
+        texts = dict(zip(self._paths, self._read(event), strict=True))
+        content = Content(texts, self._rule.fields, self._describe)
+        return self._builder.build(self._reference, content, event, raw, cluster)
 
-    def _without_secrets(self, texts: Sequence[str]) -> list[str]:
-        # Together, as a list may be a command: the text after a flag is the flag's value.
-        return self._redaction.remove("\n".join(texts)).split("\n") if texts else []
+    def _describe(self, texts: Texts) -> str:
+        return fill(self._rule.message, texts.__getitem__)
 
 
 def _cut(text: str) -> str:

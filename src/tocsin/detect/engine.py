@@ -10,7 +10,7 @@ from operator import itemgetter
 
 from tocsin.detect.audit_ids import RULE as AUDIT_ID_REUSED
 from tocsin.detect.audit_ids import AuditIds
-from tocsin.detect.build import AlertForm, Redaction
+from tocsin.detect.build import AlertBuilder, AlertForm, Redaction
 from tocsin.model.alert import Alert, merge
 from tocsin.model.event import AuditEvent
 from tocsin.rules.dispatch import DispatchStats, RuleSet
@@ -23,7 +23,7 @@ class Engine:
 
     def __init__(self, rules: Sequence[Rule], schema: Schema, redaction: Redaction) -> None:
         self._schema = schema
-        self._redaction = redaction
+        self._builder = AlertBuilder(schema, redaction)
         self._audit_ids: dict[str, AuditIds] = {}
         self._audit_id_reused = self._form(AUDIT_ID_REUSED)
         self.replace_rules(rules)
@@ -44,7 +44,7 @@ class Engine:
         self._forms = [self._form(rule) for rule in rules]
 
     def _form(self, rule: Rule) -> AlertForm:
-        return AlertForm(rule, self._schema, self._redaction)
+        return AlertForm(rule, self._schema, self._builder)
 
     def candidates(self, event: AuditEvent) -> int:
         """Return how many rules are left to test on events of this kind."""
@@ -52,7 +52,7 @@ class Engine:
 
     def match(self, events: Iterable[AuditEvent]) -> list[tuple[int, list[int]]]:
         """Return the index of each event that rules match, and the indices of these rules."""
-        return self._rules.match_all(events)
+        return self._rules.match_all(events) if self.rules else []
 
     def evaluate(
         self, events: Sequence[AuditEvent], raw: Callable[[int], bytes], cluster: str

@@ -17,3 +17,8 @@ class Loaded:
     faults: list[Fault] = field(default_factory=list)
     warnings: list[Fault] = field(default_factory=list)
     skipped: int = 0
+
+    @property
+    def count(self) -> int:
+        """How many rules there are."""
+        return len(self.rules)

@@ -6,8 +6,9 @@ as it is in production (`pipeline.settle`).
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import orjson
 
@@ -16,6 +17,9 @@ from tocsin.normalize.decode import decode
 from tocsin.rules.ir import Rule
 from tocsin.runtime.pipeline import Pipeline, new_engine, settle
 from tocsin.runtime.recording import NAMES, bodies, events
+from tocsin.runtime.wazuh import Wazuh
+
+NO_WAZUH: Mapping[str, Wazuh] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,23 +46,25 @@ class Measured:
 
 
 class Bench:
-    """The recordings, and the rules to measure with."""
+    """The recordings, and the rules to measure with; those of Wazuh are measured by themselves."""
 
-    def __init__(self, rules: Sequence[Rule]) -> None:
+    def __init__(self, rules: Sequence[Rule], wazuh: Mapping[str, Wazuh] = NO_WAZUH) -> None:
         self._bodies = [body for name in NAMES for body in bodies(name)]
         self._items = [event for body in self._bodies for event in events(body)]
         self._rules = rules
         self._pipeline = Pipeline(rules)
+        self._wazuh = {name: Pipeline([], [one]) for name, one in wazuh.items()}
 
     def run(self, rounds: int, progress: Callable[[], None]) -> Measured:
         """Measure all stages; `progress` is called after each round."""
         cold = self._cold_build()
-        alerts = self._detect()
-        contenders = {
+        alerts = self._detect(self._pipeline)
+        contenders: dict[str, Callable[[], object]] = {
             "orjson.loads": self._yardstick,
             "decode": self._decode,
             "decode + match": self._match,
-            "detect": self._detect,
+            "detect": partial(self._detect, self._pipeline),
+            **{name: partial(self._detect, one) for name, one in self._wazuh.items()},
         }
         settle()
         best = dict.fromkeys(contenders, float("inf"))
@@ -91,10 +97,10 @@ class Bench:
         for body in self._bodies:
             match(decode(body).events)
 
-    def _detect(self) -> int:
+    def _detect(self, pipeline: Pipeline) -> int:
         alerts = 0
         for body in self._bodies:
-            for alert in self._pipeline.process(body, "bench").alerts:
+            for alert in pipeline.process(body, "bench").alerts:
                 to_json_line(alert)
                 alerts += 1
         return alerts

@@ -1,16 +1,21 @@
-"""Read a folder of Wazuh files: decoders, rules, lists and ossec.conf.
+"""Read the files of a Wazuh installation: decoders, rules, lists and ossec.conf.
 
-The folder is laid out like `/var/ossec/etc` (`decoders/`, `rules/`, `lists/`, `ossec.conf`), or
+A folder is laid out like `/var/ossec/etc` (`decoders/`, `rules/`, `lists/`, `ossec.conf`), or
 holds the XML files side by side. What a file outside of these folders is, its content tells.
 """
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import msgspec
+
 from tocsin.dialects.wazuh.evaluate import Thresholds
 from tocsin.dialects.wazuh.install import Files, Installation, install
+from tocsin.dialects.wazuh.rules import Rule
 from tocsin.dialects.wazuh.xml import MAX_BYTES, Element, read_xml
-from tocsin.model.errors import Fault, LoadError, Location, TocsinError
+from tocsin.model.digest import digest
+from tocsin.model.errors import Fault, LoadError, Location
 
 CONFIG_NAME = "ossec.conf"
 LISTS_FOLDER = "lists"
@@ -18,12 +23,59 @@ MAX_LIST_BYTES = 64 * 1024 * 1024
 _KINDS = {"decoder": "decoder", "group": "rule"}
 
 
+class WazuhFiles(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where the files of an installation are.
+
+    Attributes:
+        folder: a folder laid out like `/var/ossec/etc`.
+        decoders: files and folders of decoders.
+        rules: files and folders of rules.
+        lists: files and folders of CDB lists.
+        config: `ossec.conf`, if it is not in `folder`.
+        strict: whether the rules do exactly what Wazuh does, its bugs included.
+    """
+
+    folder: str = ""
+    decoders: tuple[str, ...] = ()
+    rules: tuple[str, ...] = ()
+    lists: tuple[str, ...] = ()
+    config: str = ""
+    strict: bool = False
+
+    @property
+    def paths(self) -> list[Path]:
+        """All files and folders that are named."""
+        named = (self.folder, *self.decoders, *self.rules, *self.lists, self.config)
+        return [Path(path) for path in named if path]
+
+    @property
+    def config_path(self) -> Path | None:
+        """The `ossec.conf`, which need not be there."""
+        if self.config:
+            return Path(self.config)
+        return Path(self.folder) / CONFIG_NAME if self.folder else None
+
+
 @dataclass(frozen=True, slots=True)
 class Wazuh:
-    """An installation with the thresholds of its configuration."""
+    """An installation with the thresholds of its configuration.
+
+    `files` is where it was loaded from; `version` changes with the content of these files.
+    """
 
     installation: Installation
     thresholds: Thresholds
+    files: WazuhFiles
+    version: str
+
+    @property
+    def count(self) -> int:
+        """How many rules there are, without those that only lead to others."""
+        return sum(1 for _ in self.rules())
+
+    def rules(self) -> Iterator[Rule]:
+        """Yield the rules, without those that only lead to others."""
+        return (rule for rule in self.installation.tree.rules() if not rule.silent)
 
 
 @dataclass(slots=True)
@@ -34,29 +86,79 @@ class _Settings:
     excluded: dict[str, set[str]] = field(default_factory=dict)
 
 
+@dataclass(slots=True)
+class _Texts:
+    """The texts of all files, by what they are."""
+
+    settings: _Settings
+    xml: dict[str, dict[str, str]] = field(default_factory=lambda: {"decoder": {}, "rule": {}})
+    lists: dict[str, str] = field(default_factory=dict)
+
+    def add(self, kind: str, path: Path, text: str) -> None:
+        """Add a file of decoders or rules, unless ossec.conf excludes it."""
+        if kind in self.xml and not _is_excluded(path, self.settings.excluded.get(kind, set())):
+            self.xml[kind][str(path)] = text
+
+
 def load_wazuh(folder: Path, *, strict: bool) -> Wazuh:
-    """Load the files of a folder.
+    """Load the files of a folder, as `load_wazuh_files` does."""
+    return load_wazuh_files(WazuhFiles(folder=str(folder), strict=strict))
+
+
+def load_wazuh_files(files: WazuhFiles) -> Wazuh:
+    """Load an installation.
 
     Raises:
-        TocsinError: there is no such folder, or no rule in it.
-        LoadError: something is wrong in the files; all that is.
+        LoadError: something is wrong in the files, or not there; all that is.
     """
+    texts = _Texts(_settings(files.config_path, named=bool(files.config)))
+    if files.folder:
+        _add_folder(texts, Path(files.folder))
+    for kind, places in (("decoder", files.decoders), ("rule", files.rules)):
+        for place in map(Path, places):
+            for path in _found(place, "*.xml"):
+                texts.add(kind, path, _text(path, MAX_BYTES))
+    for place in map(Path, files.lists):
+        texts.lists.update(_lists(place))
+    if not texts.xml["rule"]:
+        where = str(files.paths[0]) if files.paths else "wazuh"
+        message = "there are no Wazuh rules: no .xml file with a <group>"
+        raise LoadError([Fault(message, Location(where))])
+    decoders, rules = (tuple(texts.xml[kind].items()) for kind in ("decoder", "rule"))
+    installation = install(Files(decoders, rules, texts.lists), strict=files.strict)
+    thresholds = texts.settings.thresholds
+    version = digest(*_flat((*decoders, *rules, *texts.lists.items())), repr(thresholds))
+    return Wazuh(installation, thresholds, files, version)
+
+
+def _flat(pairs: Iterable[tuple[str, str]]) -> Iterator[str]:
+    for name, text in pairs:
+        yield name
+        yield text.encode("utf-8", "surrogateescape").decode("latin-1")
+
+
+def _add_folder(texts: _Texts, folder: Path) -> None:
     if not folder.is_dir():
-        message = f"{folder} is no folder"
-        raise TocsinError(message)
-    settings = _settings(folder / CONFIG_NAME)
-    texts: dict[str, list[tuple[str, str]]] = {"decoder": [], "rule": []}
+        raise LoadError([Fault("is no folder", Location(str(folder)))])
     for path in _visible(folder, "*.xml"):
         text = _text(path, MAX_BYTES)
-        kind = _kind(path.relative_to(folder), text)
-        excluded = settings.excluded.get(kind, set())
-        if kind in texts and not _is_excluded(path, excluded):
-            texts[kind].append((str(path), text))
-    if not texts["rule"]:
-        message = f"{folder} holds no Wazuh rules: no .xml file with a <group>"
-        raise TocsinError(message)
-    files = Files(tuple(texts["decoder"]), tuple(texts["rule"]), _lists(folder / LISTS_FOLDER))
-    return Wazuh(install(files, strict=strict), settings.thresholds)
+        texts.add(_kind(path, folder, text), path, text)
+    lists = folder / LISTS_FOLDER
+    if lists.is_dir():
+        texts.lists.update(_lists(lists))
+
+
+def _found(place: Path, pattern: str) -> list[Path]:
+    """Return a file, or the files of a folder.
+
+    Raises:
+        LoadError: there is nothing.
+    """
+    if place.is_dir():
+        return [path for path in _visible(place, pattern) if path.is_file()]
+    if not place.is_file():
+        raise LoadError([Fault("no such file or folder", Location(str(place)))])
+    return [place]
 
 
 def _visible(folder: Path, pattern: str) -> list[Path]:
@@ -73,16 +175,16 @@ def _text(path: Path, limit: int) -> str:
         with path.open("rb") as file:
             data = file.read(limit + 1)
     except OSError as error:
-        message = f"cannot read {path}: {error.strerror}"
-        raise TocsinError(message) from error
+        fault = Fault(f"cannot read this file: {error.strerror}", Location(str(path)))
+        raise LoadError([fault]) from error
     if len(data) > limit:
         raise LoadError([Fault(f"file is larger than {limit} bytes", Location(str(path)))])
     return data.decode("utf-8", "surrogateescape")
 
 
-def _kind(path: Path, text: str) -> str:
+def _kind(path: Path, folder: Path, text: str) -> str:
     """Return `decoder` or `rule`; nothing for a file that is neither."""
-    for name in path.parts[:-1]:
+    for name in path.relative_to(folder).parts[:-1]:
         if name in ("decoders", "rules"):
             return name.removesuffix("s")
     roots = (element.name.lower() for element in read_xml(text, str(path)))
@@ -93,18 +195,22 @@ def _is_excluded(path: Path, excluded: set[str]) -> bool:
     return any(path.name == name or path.as_posix().endswith(f"/{name}") for name in excluded)
 
 
-def _lists(folder: Path) -> dict[str, str]:
-    """Return the lists by the names that rules use, `etc/lists/` and the path below."""
+def _lists(place: Path) -> dict[str, str]:
+    """Return the lists by the names that rules use: `etc/lists/` and the path below."""
     return {
-        f"etc/{LISTS_FOLDER}/{path.relative_to(folder).as_posix()}": _text(path, MAX_LIST_BYTES)
-        for path in _visible(folder, "*")
-        if path.is_file() and path.suffix != ".cdb"
+        f"etc/{LISTS_FOLDER}/{_below(path, place)}": _text(path, MAX_LIST_BYTES)
+        for path in _found(place, "*")
+        if path.suffix != ".cdb"
     }
 
 
-def _settings(path: Path) -> _Settings:
+def _below(path: Path, place: Path) -> str:
+    return path.name if path == place else path.relative_to(place).as_posix()
+
+
+def _settings(path: Path | None, *, named: bool) -> _Settings:
     settings = _Settings()
-    if not path.is_file():
+    if path is None or not (named or path.is_file()):
         return settings
     for root in read_xml(_text(path, MAX_BYTES), str(path)):
         for section in root.children:

@@ -111,3 +111,25 @@ def test_what_was_too_costly_is_told(
     monkeypatch.setattr(Decoders, "decode", decode)
     ran = tocsin("logtest", "--wazuh", folder, stdin=stdin(tmp_path, COMPACT))
     assert "too costly, not evaluated: rule 1, rule 2" in ran.err
+
+
+def test_why_tells_what_stopped_each(tocsin: Commands, folder: Path, tmp_path: Path) -> None:
+    line = '{"verb":"get\\u001b[2J"}'
+    ran = tocsin("logtest", "--wazuh", folder, "--why", stdin=stdin(tmp_path, line))
+    lines = ran.out.splitlines()
+    assert "\tTrying decoder: json" in lines
+    at = lines.index("\tTrying rule: 100001 - created $(user.username)")
+    assert lines[at + 1].startswith("\t\tstopped: <regex> asks for a match of pcre2")
+    assert lines[at + 1].endswith('without `"verb": "create"`')
+    assert "\x1b" not in ran.out
+
+
+def test_why_as_json(tocsin: Commands, folder: Path, tmp_path: Path) -> None:
+    ran = tocsin("logtest", "--wazuh", folder, "--why", "--json", stdin=stdin(tmp_path, COMPACT))
+    why = json.loads(ran.out)["why"]
+    assert [decoder["name"] for decoder in why["decoders"]] == ["json-msgraph", "json"]
+    assert why["decoders"][0]["stopped"]["element"] == "prematch"
+    rules = {rule["id"]: rule for rule in why["rules"]}
+    assert rules["100001"]["matched"]
+    assert rules["100001"]["stopped"] is None
+    assert rules["100001"]["source"].endswith("local_rules.xml:7")

@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from tocsin.model.errors import LoadError, TocsinError
-from tocsin.runtime.wazuh import load_wazuh
+from tocsin.model.errors import LoadError
+from tocsin.runtime.wazuh import WazuhFiles, load_wazuh, load_wazuh_files
 
 RULES = (
     '<group name="g,"><rule id="100001" level="5"><decoded_as>json</decoded_as>'
@@ -73,9 +73,9 @@ def test_the_files_own_json_decoders_and_roots_displace_the_built_in_ones(tmp_pa
 
 
 def test_nothing_to_load(tmp_path: Path) -> None:
-    with pytest.raises(TocsinError, match="no folder"):
+    with pytest.raises(LoadError, match="no folder"):
         load_wazuh(tmp_path / "none", strict=True)
-    with pytest.raises(TocsinError, match="no Wazuh rules"):
+    with pytest.raises(LoadError, match="no Wazuh rules"):
         load_wazuh(tmp_path, strict=True)
 
 
@@ -98,7 +98,7 @@ def test_files_that_are_too_large_or_not_readable(
         load_wazuh(tmp_path, strict=True)
     (tmp_path / "rules" / "r.xml").unlink()
     (tmp_path / "rules" / "dangling.xml").symlink_to("nowhere")
-    with pytest.raises(TocsinError, match="cannot read"):
+    with pytest.raises(LoadError, match="cannot read"):
         load_wazuh(tmp_path, strict=True)
 
 
@@ -111,3 +111,52 @@ def test_hidden_files_are_left_alone(tmp_path: Path) -> None:
     (tmp_path / "lists" / ".swp").write_bytes(b"\xff")
     warnings = load_wazuh(folder, strict=True).installation.warnings
     assert ["7616" in str(warning) for warning in warnings] == [True]
+
+
+def test_files_and_folders_one_by_one(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        own__r_xml=RULES.replace("sub/names", "names"),
+        d_xml=DECODER,
+        elsewhere__names="x:y\n",
+        conf__ossec_conf="<c><alerts><log_alert_level>5</log_alert_level></alerts></c>",
+    )
+    files = WazuhFiles(
+        decoders=(f"{tmp_path}/d.xml",),
+        rules=(f"{tmp_path}/own",),
+        lists=(f"{tmp_path}/elsewhere/names",),
+        config=f"{tmp_path}/conf/ossec.conf",
+    )
+    loaded = load_wazuh_files(files)
+    assert not loaded.installation.warnings
+    assert [rule.id for rule in loaded.rules()] == [100001]
+    assert loaded.thresholds.alert == 5
+    assert loaded.files is files
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        WazuhFiles(rules=("/nonexistent/r.xml",)),
+        WazuhFiles(folder="/nonexistent/r.xml"),
+        WazuhFiles(config="/nonexistent/r.xml"),
+    ],
+)
+def test_what_is_not_there_is_named(files: WazuhFiles) -> None:
+    with pytest.raises(LoadError, match=r"^/nonexistent/r.xml: "):
+        load_wazuh_files(files)
+
+
+def test_the_version_tells_changes_of_any_file(tmp_path: Path) -> None:
+    folder = write(tmp_path, r_xml=RULES, lists__sub__names="x:y\n")
+
+    def version() -> str:
+        return load_wazuh(folder, strict=False).version
+
+    first = version()
+    assert version() == first
+    write(tmp_path, lists__sub__names="x:z\n")
+    second = version()
+    conf = "<c><alerts><log_alert_level>5</log_alert_level></alerts></c>"
+    write(tmp_path, ossec_conf=conf)
+    assert len({first, second, version()}) == 3

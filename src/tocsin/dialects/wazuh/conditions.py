@@ -42,9 +42,10 @@ class DecodedAs:
 
 @dataclass(frozen=True, slots=True)
 class InLog:
-    """An expression is found in the log."""
+    """An expression is found in the log; `element` is how the rule asks, match or regex."""
 
     expression: Expression
+    element: str = "regex"
 
     def holds(self, event: Event) -> bool:
         """Whether the event satisfies it."""
@@ -169,7 +170,7 @@ class InList:
 
     def holds(self, event: Event) -> bool:
         """Whether the event satisfies it."""
-        text = _list_value(event, self.subject)
+        text = list_value(event, self.subject)
         if text is None:
             return False
         found = self._found(text)
@@ -201,7 +202,7 @@ class Never:
         return False
 
 
-def _list_value(event: Event, subject: str) -> str | None:
+def list_value(event: Event, subject: str) -> str | None:
     """Return the value that a list looks up; here the user is first of all the source's."""
     if subject == "user":
         return event.fields.static.get("srcuser") or event.fields.static.get("dstuser")

@@ -105,7 +105,8 @@ def correlated(
     for old in earlier:
         if event.time - old.time > correlation.timeframe:
             return None
-        if not _alike(correlation, event, old):
+        # Events come out of order; one from far in the future must not count, nor end the count.
+        if old.time - event.time > correlation.timeframe or not _alike(correlation, event, old):
             continue
         if old.matched >= level:
             return None
@@ -117,6 +118,12 @@ def correlated(
                 found[0].matched = level
             return found
     return None
+
+
+def alike(correlation: Correlation, event: Event, earlier: Iterable[Event]) -> int:
+    """Return how many earlier events of its time are like this one, used up or not."""
+    in_time = (old for old in earlier if event.time - old.time <= correlation.timeframe)
+    return sum(_alike(correlation, event, old) for old in in_time)
 
 
 def quoted(earlier: list[Event]) -> str | None:

@@ -1,5 +1,6 @@
 """Find the decoder that recognises a log, and extract its fields."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from tocsin.dialects.wazuh.decoders import JSON_PLUGIN, Decoder, DecoderTree, Offset
@@ -10,6 +11,9 @@ from tocsin.dialects.wazuh.jsonfields import read_json_fields
 
 # The engine's own limit on the fields of one event.
 STRICT_MAX_FIELDS = 256
+
+# Is told of each decoder that is looked at: by which element, in which text, and whether it fits.
+Onlooker = Callable[[Decoder, str, bytes, bool], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +27,9 @@ class Decoders:
     tree: DecoderTree
     strict: bool
 
-    def decode(self, log: bytes, program_name: str | None = None) -> Decoded:
+    def decode(
+        self, log: bytes, program_name: str | None = None, look: Onlooker | None = None
+    ) -> Decoded:
         """Return what decoding makes of a log without its header.
 
         Raises:
@@ -32,8 +38,10 @@ class Decoders:
         roots = self.tree.without_program if program_name is None else self.tree.with_program
         for root in roots:
             end = _recognised(root, log, program_name)
+            if look is not None:
+                look(root, "prematch", log, end is not None)
             if end is not None:
-                return _Decoding(log, root, end, strict=self.strict).decoded()
+                return _Decoding(log, root, end, strict=self.strict, look=look).decoded()
         return Decoded()
 
 
@@ -58,10 +66,19 @@ def _after(found: Found, start: int, log: bytes) -> int:
 class _Decoding:
     """One log on its way through a root and its children."""
 
-    def __init__(self, log: bytes, root: Decoder, after_root: int, *, strict: bool) -> None:
+    def __init__(
+        self,
+        log: bytes,
+        root: Decoder,
+        after_root: int,
+        *,
+        strict: bool,
+        look: Onlooker | None,
+    ) -> None:
         self._log = log
         self._root = root
         self._strict = strict
+        self._look = look
         self._fields = Fields(STRICT_MAX_FIELDS if strict else None)
         self._after_root = after_root
         self._starts: dict[Offset, int] = {
@@ -94,6 +111,8 @@ class _Decoding:
                 return index
             start = self._starts[child.prematch_offset]
             found = child.prematch.search(self._log[start:])
+            if self._look is not None:
+                self._look(child, "prematch", self._log[start:], found is not None)
             if found is not None:
                 self._starts["after_prematch"] = _after(found, start, self._log)
                 return index
@@ -128,6 +147,8 @@ class _Decoding:
             # The rules go on with what there is: a log must not escape them in this way.
             self._given_up.append(decoder.name)
             return
+        if self._look is not None:
+            self._look(decoder, "regex", self._log[start:], found is not None)
         if found is None:
             return
         self._starts["after_regex"] = _after(found, start, self._log)

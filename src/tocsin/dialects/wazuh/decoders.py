@@ -66,6 +66,7 @@ class Decoder:
     category: str = "syslog"
     json: JsonOptions = field(default_factory=JsonOptions)
     own_name: bool = False
+    accumulates: bool = False
     first_seen_by: tuple[str, ...] = ()
     identity: str = ""
     chained: bool = False
@@ -147,6 +148,7 @@ class _Reader:
             category=self._category(),
             json=self._json_options(),
             own_name=self._texts.get("use_own_name") == "true",
+            accumulates="accumulate" in self._texts,
             first_seen_by=_words(self._texts.get("fts", "")),
         )
         self._check(decoder)

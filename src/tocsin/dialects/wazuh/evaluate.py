@@ -20,6 +20,7 @@ from tocsin.dialects.wazuh.expressions import BudgetSpent
 from tocsin.dialects.wazuh.fields import Fields
 from tocsin.dialects.wazuh.rules import Rule
 from tocsin.dialects.wazuh.tree import Node, RuleTree
+from tocsin.dialects.wazuh.why import SEEN_BEFORE, UNCHANGED, Stop, stopped_by, too_few
 
 # The longest event of the original, which cuts what is longer.
 STRICT_MAX_BYTES = 65_536
@@ -33,11 +34,15 @@ _ON_TEXT = (DecodedAs, InLog, AtLeastAsLong, AtTime, OnDays, Never)
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """A rule that was looked at; `children` tells whether those below it came next."""
+    """A rule that was looked at; `children` tells whether those below it came next.
+
+    `stopped` is why it did not match, if the session was asked to tell.
+    """
 
     rule: Rule
     matched: bool
     children: bool = False
+    stopped: Stop | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +68,12 @@ class Thresholds:
     alert: int = 3
     email: int = 12
 
+    def alerts(self, rule: Rule) -> bool:
+        """Whether a hit of a rule is an alert."""
+        if not rule.level:
+            return False
+        return rule.level >= self.alert or "log_alert" in rule.options
+
 
 @dataclass(slots=True)
 class _Pass:
@@ -72,6 +83,7 @@ class _Pass:
     tried: list[Tried] = field(default_factory=list)
     unevaluated: list[int] = field(default_factory=list)
     counted: list[Event] = field(default_factory=list)
+    forgotten: Stop | None = None
 
 
 class Session:
@@ -85,6 +97,7 @@ class Session:
         clock: Callable[[], float],
         thresholds: Thresholds | None = None,
         hostname: str | None = None,
+        why: bool = False,
     ) -> None:
         """Start without any memory.
 
@@ -94,12 +107,14 @@ class Session:
             clock: tells the time of each event, in seconds.
             thresholds: from which level on there is an alert.
             hostname: where events without a host name of their own come from.
+            why: whether results tell what stopped each rule.
         """
         self._decoders = decoders
         self._tree = tree
         self._clock = clock
         self._thresholds = thresholds or Thresholds()
         self._hostname = hostname
+        self._why = why
         self._memory = Memory()
         self._fired: Counter[int] = Counter()
         self._ignored_since: dict[int, float] = {}
@@ -159,7 +174,10 @@ class Session:
                 continue
             current = waiting[-1].pop()
             matched = self._holds(current.rule, walk)
-            walk.tried.append(Tried(current.rule, matched, matched and bool(current.children)))
+            stopped = self._stopped(current.rule, walk) if self._why and not matched else None
+            walk.tried.append(
+                Tried(current.rule, matched, matched and bool(current.children), stopped)
+            )
             if matched:
                 path.append(current)
                 waiting.append(current.children[::-1])
@@ -174,18 +192,27 @@ class Session:
             walk.unevaluated.append(rule.id)
             return False
 
+    def _stopped(self, rule: Rule, walk: _Pass) -> Stop | None:
+        """Return what stopped a rule that has just been looked at."""
+        return stopped_by(rule.conditions, walk.event) or walk.forgotten
+
     def _remembers(self, rule: Rule, walk: _Pass) -> bool:
         """Whether what was seen before satisfies a rule: these conditions come last."""
         event = walk.event
         if rule.first_time and not self._is_first(event):
+            walk.forgotten = SEEN_BEFORE
             return False
         if rule.on_change and not self._has_changed(rule, event):
+            walk.forgotten = UNCHANGED
             return False
         if rule.correlation is None:
             return True
         earlier = self._memory.earlier(rule.id, rule.correlation)
         counted = correlated(rule.correlation, rule.level, event, earlier)
         if counted is None:
+            if self._why:
+                earlier = self._memory.earlier(rule.id, rule.correlation)
+                walk.forgotten = too_few(rule.correlation, event, earlier)
             return False
         walk.counted = counted
         return True
@@ -224,18 +251,13 @@ class Session:
             fields=fields,
             rule=rule,
             description=describe(rule.description, event),
-            alert=not ignored and self._alerts(rule),
+            alert=not ignored and self._thresholds.alerts(rule),
             mail=self._mails(rule),
             fired=self._fired[rule.id],
             previous_output=quoted(walk.counted),
             tried=tried,
             unevaluated=unevaluated,
         )
-
-    def _alerts(self, rule: Rule) -> bool:
-        if not rule.level:
-            return False
-        return rule.level >= self._thresholds.alert or "log_alert" in rule.options
 
     def _mails(self, rule: Rule) -> bool:
         if "no_email_alert" in rule.options:
@@ -253,7 +275,8 @@ class Session:
         if since is None:
             self._ignored_since[rule.id] = now
             return False
-        if now - since <= rule.ignore:
+        # An event of another time must not silence those of now, from whichever side.
+        if abs(now - since) <= rule.ignore:
             return True
         del self._ignored_since[rule.id]
         return False

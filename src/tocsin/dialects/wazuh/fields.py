@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
+from itertools import islice
 from typing import Any, Protocol, TypeAlias
 
 from typing_extensions import override
@@ -38,6 +39,10 @@ class Later(Protocol):
         """Return the text."""
         ...
 
+    def longer_than(self, length: int) -> bool:
+        """Whether the text has more characters than that: told without making all of it."""
+        ...
+
 
 Text: TypeAlias = str | Later
 
@@ -56,13 +61,14 @@ class Fields:
     read when the first of them is asked for.
     """
 
-    __slots__ = ("_by_name", "_cap", "_deferred", "_dynamic", "_static")
+    __slots__ = ("_by_name", "_cap", "_deferred", "_dynamic", "_indexed", "_static")
 
     def __init__(self, cap: int | None = None) -> None:
         """Keep at most `cap` dynamic fields, as the original does (None: all)."""
         self._static: dict[str, str] = {}
         self._dynamic: list[tuple[str, Text]] = []
         self._by_name: dict[str, Text] = {}
+        self._indexed = 0
         self._cap = cap
         self._deferred: list[Callable[[Fields], None]] = []
 
@@ -84,11 +90,13 @@ class Fields:
 
     def add(self, name: str, text: "Text") -> None:
         """Append a dynamic field."""
+        self.add_all([(name, text)])
+
+    def add_all(self, fields: "list[tuple[str, Text]]") -> None:
+        """Append dynamic fields."""
         self._settle()
-        if self._cap is not None and len(self._dynamic) >= self._cap:
-            return
-        self._dynamic.append((name, text))
-        self._by_name.setdefault(fold(name), text)
+        room = None if self._cap is None else max(0, self._cap - len(self._dynamic))
+        self._dynamic += fields[:room]
 
     def assign(self, name: str, text: str) -> None:
         """Set a field by the name that the order of a decoder gives it."""
@@ -101,8 +109,12 @@ class Fields:
     def get(self, name: str) -> str | None:
         """Return a dynamic field; names compare without case."""
         self._settle()
-        text = self._by_name.get(fold(name))
-        return None if text is None else str(text)
+        # An event may have hundreds of thousands of fields, and most are never asked for.
+        for other, text in islice(self._dynamic, self._indexed, None):
+            self._by_name.setdefault(fold(other), text)
+        self._indexed = len(self._dynamic)
+        found = self._by_name.get(fold(name))
+        return None if found is None else str(found)
 
     def extended(self, more: "Fields") -> "Fields":
         """Return these fields with those of `more` behind them."""
@@ -114,8 +126,7 @@ class Fields:
     def _copy_to(self, other: "Fields") -> None:
         for name, value in self.static.items():
             other.static.setdefault(name, value)
-        for name, text in self._dynamic:
-            other.add(name, text)
+        other.add_all(self._dynamic)
 
     def _settle(self) -> None:
         while self._deferred:
@@ -123,20 +134,33 @@ class Fields:
             for source in deferred:
                 source(self)
 
-    def nested(self) -> Nested:
-        """Return the `data` of an alert: names split at dots, empty values left out."""
+    def nested(self, room: int | None = None) -> Nested:
+        """Return the `data` of an alert: names split at dots, empty values left out.
+
+        `room` is for how many characters there is room: what does not fit is left out, too.
+        """
         root = _Object()
-        for name, value in self._shown():
-            root.put(name.split(".", MAX_NESTING), value)
+        for name, text in self._shown():
+            if room is not None:
+                if len(name) + _least(text, room) > room:
+                    continue
+                room -= len(name) + len(str(text))
+            if value := str(text):
+                root.put(name.split(".", MAX_NESTING), value)
         return root.plain()
 
-    def _shown(self) -> Iterator[tuple[str, str]]:
+    def _shown(self) -> Iterator[tuple[str, Text]]:
         for name in STATIC:
-            if value := self.static.get(name):
-                yield name, value
-        for name, value in self.dynamic:
-            if value:
-                yield name, value
+            if name in self.static:
+                yield name, self.static[name]
+        yield from self._dynamic
+
+
+def _least(text: Text, room: int) -> int:
+    """Return how long a text is at least, if it is too long for the room: else how long it is."""
+    if not isinstance(text, str) and text.longer_than(room):
+        return room + 1
+    return len(str(text))
 
 
 class _Object:

@@ -43,10 +43,17 @@ class Installation:
         clock: Callable[[], float],
         thresholds: Thresholds | None = None,
         hostname: str | None = None,
+        *,
+        why: bool = False,
     ) -> Session:
-        """Start a session without any memory."""
+        """Start a session without any memory; with `why`, results tell what stopped each rule."""
         return Session(
-            self.decoders, self.tree, clock=clock, thresholds=thresholds, hostname=hostname
+            self.decoders,
+            self.tree,
+            clock=clock,
+            thresholds=thresholds,
+            hostname=hostname,
+            why=why,
         )
 
 

@@ -10,6 +10,7 @@ from tocsin.dialects.wazuh.jsonvalues import (
     NotJsonError,
     Pairs,
     Value,
+    at_least,
     cut,
     number_text,
     printed,
@@ -40,19 +41,22 @@ def read_json_fields(text: bytes, options: JsonOptions, fields: Fields) -> None:
 
 def _flatten(document: Pairs, options: JsonOptions, fields: Fields) -> None:
     """Go through all members in the order of the document, without recursion."""
+    found: list[tuple[str, Text]] = []
     waiting = [("", iter(document))]
     while waiting:
         prefix, members = waiting[-1]
         for key, value in members:
-            path = f"{prefix}.{cut(key)}" if prefix else cut(key)
-            if isinstance(value, tuple):
-                waiting.append((path, iter(value)))
+            path = prefix + (cut(key) if "\0" in key else key)
+            if type(value) is tuple:
+                waiting.append((f"{path}." if path else "", iter(value)))
                 break
             text = _field_text(value, options)
-            if text is not None:
-                _assign(fields, path, text)
+            # Nothing below the first level is a fixed field.
+            if text is not None and (prefix or not _is_fixed(fields, path, text)):
+                found.append((path, text))
         else:
             waiting.pop()
+    fields.add_all(found)
 
 
 class _Printed:
@@ -71,9 +75,20 @@ class _Printed:
             self._text = printed(self._items)
         return self._text
 
+    def longer_than(self, length: int) -> bool:
+        """Whether the text has more characters than that; texts of that size are made at once."""
+        if self._text is not None:
+            return len(self._text) > length
+        return at_least(self._items, length + 1) or len(str(self)) > length
+
 
 def _field_text(value: Value, options: JsonOptions) -> Text | None:
     """Return the text of a leaf, None if it gives no field."""
+    # By far the most are these, and there may be hundreds of thousands.
+    if type(value) is str:
+        return cut(value) if "\0" in value else value
+    if type(value) is float:
+        return number_text(value)
     match value:
         case None:
             return None if options.null == "discard" else "null"
@@ -108,10 +123,12 @@ def _scalar_text(value: Value) -> str:
             return cut(str(value))
 
 
-def _assign(fields: Fields, path: str, text: Text) -> None:
+def _is_fixed(fields: Fields, path: str, text: Text) -> bool:
+    """Set the fixed field of that name, if there is one; the others are dynamic."""
     if path == "user" and isinstance(text, str) and "dstuser" not in fields.static:
         fields.static["dstuser"] = text
     elif path in _FIXED:
         fields.static[_FIXED[path]] = str(text)
     else:
-        fields.add(path, text)
+        return False
+    return True

@@ -92,6 +92,31 @@ def printed(value: Value) -> str:
     return "".join(parts)
 
 
+def at_least(value: Value, length: int) -> bool:
+    """Whether a value is certain to be printed with so many characters or more."""
+    waiting = [iter([value])]
+    while waiting and length > 0:
+        for item in waiting[-1]:
+            length -= 1
+            match item:
+                case list():
+                    waiting.append(iter(item))
+                    break
+                case tuple():
+                    length -= sum(len(key) for key, _ in item)
+                    waiting.append(iter([member for _, member in item]))
+                    break
+                case str():
+                    length -= len(item)
+                case _:
+                    pass
+            if length <= 0:
+                break
+        else:
+            waiting.pop()
+    return length <= 0
+
+
 def cut(text: str) -> str:
     """Return a text up to its first NUL, where texts end."""
     end = text.find("\0")

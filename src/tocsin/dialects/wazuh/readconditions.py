@@ -58,7 +58,8 @@ class ConditionReader:
             case "decoded_as":
                 return self._decoded_as(element)
             case "match" | "regex":
-                return on.InLog(self._expression(element, self.parts.texts[name], VALUES[name]))
+                text = self.parts.texts[name]
+                return on.InLog(self._expression(element, text, VALUES[name]), name)
             case "action":
                 return self._action(element)
             case "time" | "weekday":

@@ -23,6 +23,8 @@ OPTIONS = (
     "no_full_log",
     "no_counter",
 )
+# Elements for lists of what was seen, which Wazuh keeps in files.
+UNSUPPORTED = ("ignore", "check_if_ignored")
 
 _MATCHED = {"if_matched_sid", "if_matched_group", "if_matched_regex"}
 _ATTRIBUTES = (
@@ -66,6 +68,7 @@ class _Reader:
         self._check_attributes()
         self._id = self._number("id", range(10**MAX_ID_DIGITS))
         self._parts = sort_elements(self._element, self._path)
+        self._warn_of_unsupported()
         missing = self._missing_list()
         if missing is not None:
             message = f"rule {self._id} is ignored: there is no list {missing!r} (7616)"
@@ -93,6 +96,12 @@ class _Reader:
             cve=texts.get("cve", ""),
             overwrites=self._element.attributes.get("overwrite", "").lower() == "yes",
         )
+
+    def _warn_of_unsupported(self) -> None:
+        for name in UNSUPPORTED:
+            if name in self._parts.last:
+                message = f"element {name!r} is not supported: it has no effect on rule {self._id}"
+                self._findings.warn(message, Location(self._path, self._parts.last[name].line))
 
     def _check_attributes(self) -> None:
         for name in self._element.attributes:

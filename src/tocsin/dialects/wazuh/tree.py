@@ -97,7 +97,11 @@ class _Builder:
         present = self.tree.nodes.get(rule.id)
         if present is not None:
             self._replace(present, rule)
-        elif rule.id < FIRST_CHILD_ID:
+            return
+        if rule.overwrites:
+            message = f"rule {rule.id} overwrites nothing: there is no such rule above it"
+            self._findings.warn(message, rule.at)
+        if rule.id < FIRST_CHILD_ID:
             self.tree.roots.append(self._node(rule))
         else:
             self._place(rule)

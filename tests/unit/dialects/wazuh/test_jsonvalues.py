@@ -5,7 +5,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tocsin.dialects.wazuh.jsonvalues import NotJsonError, number_text, printed, read_value
+from tocsin.dialects.wazuh.jsonvalues import (
+    NotJsonError,
+    at_least,
+    number_text,
+    printed,
+    read_value,
+)
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -100,3 +106,16 @@ def test_nesting_without_end_is_no_json() -> None:
 def test_an_array_as_deep_as_can_be_read_is_printed() -> None:
     deep = "[" * 500 + "]" * 500
     assert printed(read_value(deep.encode())) == deep
+
+
+@given(JSON, st.integers(0, 60))
+def test_a_text_is_as_long_as_it_is_said_to_be_at_least(document: object, length: int) -> None:
+    value = read_value(json.dumps(document).encode())
+    if at_least(value, length):
+        assert len(printed(value)) >= length
+
+
+def test_of_a_large_array_only_the_beginning_is_looked_at() -> None:
+    value = read_value(json.dumps([{"a": [1, "xx", None]}] * 10).encode())
+    assert at_least(value, 40)
+    assert not at_least([], 3)

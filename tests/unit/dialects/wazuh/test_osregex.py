@@ -146,3 +146,16 @@ def test_answers_keep_their_shape(pattern: str, text: bytes) -> None:
 def test_plain_patterns_are_searches_for_text(plain: str, text: bytes) -> None:
     found = search(plain, text.decode())
     assert (found is not None) is (plain.lower().encode() in text.lower())
+
+
+@pytest.mark.parametrize(
+    ("pattern", "text"),
+    [("(a)(b)", b"ab"), ("\u00e9", "\u00e9".encode()), ("x|\u00e9", "\u00e9".encode())],
+)
+def test_what_the_engine_never_finds_by_mistake(pattern: str, text: bytes) -> None:
+    assert compile_expression("osregex", pattern).matches(text)
+    assert not compile_expression("osregex", pattern, strict=True).matches(text)
+
+
+def test_other_alternatives_are_found_all_the_same() -> None:
+    assert compile_expression("osregex", "(a)(b)|x", strict=True).matches(b"x")

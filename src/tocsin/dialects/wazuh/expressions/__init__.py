@@ -58,7 +58,8 @@ def compile_expression(
         kind: the language.
         pattern: as it stands in the file.
         negate: find what does not match.
-        strict: repeat a bug of the engine: osmatch never finds bytes beyond ASCII.
+        strict: repeat bugs of the engine: osmatch and osregex never find bytes beyond ASCII
+            that a pattern spells out, nor osregex two groups side by side.
 
     Raises:
         PatternError: the engine refuses the pattern.
@@ -69,7 +70,7 @@ def compile_expression(
 
 _COMPILERS: dict[Kind, Callable[[bytes, bool], Matcher]] = {
     "osmatch": lambda pattern, strict: OsMatch(pattern, strict=strict),
-    "osregex": lambda pattern, _: OsRegex(pattern),
+    "osregex": lambda pattern, strict: OsRegex(pattern, strict=strict),
     "pcre2": lambda pattern, _: Pcre2(pattern),
 }
 

@@ -9,7 +9,12 @@ Some of what happens then looks like a mistake; rules and decoders rely on it al
 from itertools import zip_longest
 
 from tocsin.dialects.wazuh.expressions.found import Found, Matcher
-from tocsin.dialects.wazuh.expressions.ossyntax import Alternative, Element, parse
+from tocsin.dialects.wazuh.expressions.ossyntax import (
+    Alternative,
+    Element,
+    never_found,
+    parse,
+)
 from tocsin.rules.bytepatterns import BudgetSpent, LinearPattern
 
 _MAX_FALLBACKS = 4
@@ -19,10 +24,16 @@ _SKIPPED_PER_STEP = 8192
 
 
 class OsRegex:
-    """A compiled osregex expression."""
+    """A compiled osregex expression.
 
-    def __init__(self, pattern: bytes) -> None:
-        self._alternatives = [_matcher(alternative) for alternative in parse(pattern)]
+    `strict` repeats two bugs of the engine: an alternative that spells out a byte beyond ASCII,
+    or has two groups side by side, is never found.
+    """
+
+    def __init__(self, pattern: bytes, *, strict: bool = False) -> None:
+        alternatives = parse(pattern)
+        found = [one for one in alternatives if not (strict and never_found(one))]
+        self._alternatives = [_matcher(alternative) for alternative in found]
 
     def matches(self, text: bytes) -> bool:
         """Return whether any alternative matches.

@@ -26,6 +26,7 @@ _CLASSES = {
     b"p": frozenset(range(0x21, 0x2F)) | frozenset(range(0x3A, 0x40)) | frozenset(b"[]{|}"),
     b".": _EVERY,
 }
+_LAST_ASCII = 0x7F
 _ESCAPED = frozenset(b"()\\$<|")
 
 
@@ -89,6 +90,12 @@ def parse(pattern: bytes) -> list[Alternative]:
         PatternError: an escape that does not exist, or parentheses that do not fit.
     """
     return [_Parser(part).parse() for part in _split(pattern)]
+
+
+def never_found(alternative: Alternative) -> bool:
+    """Whether the engine, by mistake, never finds an alternative."""
+    wide = any(element.raw and min(element.fits) > _LAST_ASCII for element in alternative.elements)
+    return wide or any(len(gap) > 1 and not gap[0].opens for gap in alternative.gaps[:-1])
 
 
 def _split(pattern: bytes) -> list[bytes]:

@@ -4,6 +4,7 @@ from contextlib import suppress
 from typing import Final
 
 from tocsin.dialects.wazuh.expressions.found import Found
+from tocsin.dialects.wazuh.expressions.pcreliterals import required_literals
 from tocsin.dialects.wazuh.expressions.pcresyntax import translate
 from tocsin.rules.bytepatterns import BoundedPattern, BudgetSpent, LinearPattern, Span
 from tocsin.rules.regex import PatternError
@@ -23,6 +24,7 @@ class Pcre2:
         translation = translate(pattern)
         self._bounded = BoundedPattern(translation.bounded)
         self._linear = _linear(translation.linear)
+        self._required = _required(translation.linear)
         self._exact = translation.exact
         self._groups = translation.groups
         self._markers = translation.markers
@@ -38,6 +40,8 @@ class Pcre2:
         Raises:
             BudgetSpent: the search cost too much.
         """
+        if self._required not in text:
+            return False
         if self._linear is not None:
             found = self._linear.matches(text)
             if self._exact or not found:
@@ -75,6 +79,14 @@ class Pcre2:
         marked = [spans[marker][0] for marker in self._markers if spans[marker][0] >= 0]
         end = marked[0] if marked else spans[0][1]
         return _found(text, end, [spans[group] for group in self._groups])
+
+
+def _required(linear: bytes | None) -> bytes:
+    """Return the longest text that every match contains, to look for before anything else."""
+    literals = required_literals(linear) if linear is not None else None
+    if literals is None or literals.caseless:
+        return b""
+    return max((group[0] for group in literals.groups if len(group) == 1), key=len, default=b"")
 
 
 def _linear(pattern: bytes | None) -> LinearPattern | None:
