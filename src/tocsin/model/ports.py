@@ -5,7 +5,7 @@ PostgreSQL can stand behind the same protocols later. Every method that needs th
 it as `now`, in seconds since the epoch.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -22,7 +22,8 @@ class AlertFilter(msgspec.Struct, frozen=True, kw_only=True):
     """Which alerts to show; what is None does not restrict.
 
     `since` is inclusive, `until` exclusive, both against the event's time. `text` is a plain
-    substring of anything the alert carries, in any case of ASCII letters.
+    substring of anything the alert carries, in any case of ASCII letters. `technique` is an
+    ATT&CK id and includes its sub-techniques. `incident` is an incident's id.
     """
 
     since: datetime | None = None
@@ -33,6 +34,8 @@ class AlertFilter(msgspec.Struct, frozen=True, kw_only=True):
     user: str | None = None
     namespace: str | None = None
     text: str | None = None
+    technique: str | None = None
+    incident: str | None = None
 
 
 class StoredAlert(msgspec.Struct, frozen=True):
@@ -47,14 +50,18 @@ class StoredAlert(msgspec.Struct, frozen=True):
     authenticated: bool = True
 
 
-class Delivery(msgspec.Struct, frozen=True):
-    """One alert that one channel still has to be told about."""
+class Retention(msgspec.Struct, frozen=True):
+    """How long alerts are kept: whichever limit is met first.
 
-    id: int
-    channel: str
-    alert: Alert
-    attempts: int
-    created: float
+    Attributes:
+        keep_days: days since an alert was recorded.
+        max_alerts: how many are kept.
+        max_bytes: bytes in use in the store, all that it holds counted.
+    """
+
+    keep_days: float
+    max_alerts: int
+    max_bytes: int
 
 
 class Backlog(msgspec.Struct, frozen=True):
@@ -149,13 +156,15 @@ class LineUpdate(msgspec.Struct, frozen=True):
     """What became known of the line with the events that are recorded.
 
     `nodes` is what the lifeline remembers of each (cluster, node), in its own form.
-    `observations` are further requests of each kind, by cluster.
+    `observations` are further requests of each kind, by cluster. `received` are further events
+    by cluster and minute, counted since the epoch.
     """
 
     sources: Sequence[SourceState] = ()
     nodes: Mapping[tuple[str, str | None], bytes] = {}
     canaries: Sequence[CanaryState] = ()
     observations: Mapping[str, Mapping[Kind, int]] = {}
+    received: Mapping[tuple[str, int], int] = {}
 
 
 NO_UPDATE = LineUpdate()
@@ -203,12 +212,14 @@ class AlertStore(AlertSource, Protocol):
         now: float,
         unauthenticated: Sequence[Alert] = (),
         line: LineUpdate = NO_UPDATE,
+        forms: Mapping[str, bytes] = ...,
     ) -> list[Alert]:
         """Store alerts and the positions they were found at, in one transaction.
 
         Known alerts take over new evidence and nothing else; only new ones are returned and
         queued for notification. What is known from `unauthenticated` alone is replaced by
-        an alert of an authenticated sender, and adds nothing to one.
+        an alert of an authenticated sender, and adds nothing to one. `forms` are lines of
+        another product's log, by alert id, kept with the alerts.
         """
         ...
 
@@ -226,36 +237,11 @@ class AlertStore(AlertSource, Protocol):
         """Return how many alerts match."""
         ...
 
-    def prune(self, now: float, keep_days: float, max_rows: int) -> int:
-        """Delete alerts that are too old or too many, and return how many went."""
-        ...
+    def prune(self, now: float, keep: Retention) -> bool:
+        """Delete some of the alerts that are too old or too many; return if there may be more.
 
-
-class Outbox(Protocol):
-    """Notifications that wait to be sent; a row leaves the queue only when settled here."""
-
-    def due(self, channel: str, now: float, limit: int) -> list[Delivery]:
-        """Return deliveries of the channel whose next try has come, longest waiting first."""
-        ...
-
-    def sent(self, delivery_id: int) -> None:
-        """Settle a delivery: the channel has it."""
-        ...
-
-    def failed(self, delivery_id: int, error: str, retry_at: float) -> None:
-        """Count a failed try and set the next one."""
-        ...
-
-    def dead(self, delivery_id: int, error: str, now: float) -> None:
-        """Give a delivery up, and say so among the health findings."""
-        ...
-
-    def abandon(self, channels: Collection[str], now: float) -> int:
-        """Give up what waits for channels other than these; return how many deliveries."""
-        ...
-
-    def backlog(self) -> dict[str, Backlog]:
-        """Return the state of every channel that has pending or dead deliveries."""
+        A call takes a fraction of a second, so that recording is not kept waiting.
+        """
         ...
 
 

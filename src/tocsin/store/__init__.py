@@ -4,7 +4,7 @@ The interface is `tocsin.model.ports`; `sqlite` stands behind it, `jsonl` writes
 a file for other tools.
 """
 
-from tocsin.store.jsonl import AlertLog
+from tocsin.store.jsonl import AlertLog, LineForm
 from tocsin.store.sqlite import SqliteStore, join_store, own_store, read_store
 
-__all__ = ["AlertLog", "SqliteStore", "join_store", "own_store", "read_store"]
+__all__ = ["AlertLog", "LineForm", "SqliteStore", "join_store", "own_store", "read_store"]

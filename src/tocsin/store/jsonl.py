@@ -1,5 +1,7 @@
 """`alerts.jsonl`: the stored alerts as ASCII JSON lines, for tools that read files.
 
+Other logs of the same kind differ in how a line is written, and in its alert's id.
+
 The log is a view of the store and needs no bookkeeping of its own: its last complete line
 tells how far it got, so a kill at any moment neither loses nor repeats a line. It is not
 synced to disk, because what a power loss takes from it is written again from the store.
@@ -7,15 +9,16 @@ synced to disk, because what a power loss takes from it is written again from th
 
 import os
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import msgspec
 
-from tocsin.model.alert import Alert, to_json_line
-from tocsin.model.ports import AlertSource
+from tocsin.model.alert import to_json_line
+from tocsin.model.ports import AlertSource, StoredAlert
 
 _BATCH = 500
 
@@ -29,6 +32,17 @@ class _Line(msgspec.Struct):
 _decode_line = msgspec.json.Decoder(_Line).decode
 
 
+@dataclass(frozen=True, slots=True)
+class LineForm:
+    """How a log writes an alert, and which alert an `id` in it is."""
+
+    line: Callable[[StoredAlert], bytes]
+    alert_id: Callable[[str], str]
+
+
+OWN_FORM = LineForm(lambda stored: to_json_line(stored.alert), lambda found: found)
+
+
 class AlertLog:
     """Appends stored alerts to a file and rotates it: `alerts.jsonl`, `alerts.jsonl.1`, ...
 
@@ -36,8 +50,9 @@ class AlertLog:
     again from the store.
     """
 
-    def __init__(self, path: Path, max_bytes: int, keep: int) -> None:
+    def __init__(self, path: Path, max_bytes: int, keep: int, form: LineForm = OWN_FORM) -> None:
         self._path = path
+        self._form = form
         self._max_bytes = max_bytes
         self._keep = keep
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -77,7 +92,7 @@ class AlertLog:
         while rows := source.follow(self._position, _BATCH):
             for row in rows:
                 if row.alert.id not in self._written:
-                    self._append(row.alert)
+                    self._append(self._form.line(row))
                     lines += 1
                 self._position = row.seq
         return lines
@@ -86,16 +101,17 @@ class AlertLog:
         last = _last_line(self._path)[0] or _last_line(self._rotated(1))[0]
         if last is None:
             return 0
-        stored = source.alert(last)
+        stored = source.alert(self._form.alert_id(last))
         if stored is not None:
             return stored.seq
         # The store is younger than the log: a damaged one was replaced, or the alert pruned.
         files = [self._path, *(self._rotated(number) for number in range(1, self._keep + 1))]
-        self._written = frozenset(found for path in files for found, _ in _lines(path))
+        self._written = frozenset(
+            self._form.alert_id(found) for path in files for found, _ in _lines(path)
+        )
         return 0
 
-    def _append(self, alert: Alert) -> None:
-        line = to_json_line(alert)
+    def _append(self, line: bytes) -> None:
         if self._size and self._size + len(line) > self._max_bytes:
             self._rotate()
         rest = memoryview(line)

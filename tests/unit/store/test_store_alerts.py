@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests.unit.store.samples import HOSTILE, hostile_alert, make_alert, with_severity
 from tocsin.model.alert import Actor, Alert
-from tocsin.model.ports import AlertFilter, AlertStore, HealthLog, Outbox
+from tocsin.model.ports import AlertFilter
 from tocsin.store import SqliteStore, join_store, read_store
 
 ALL = AlertFilter()
@@ -62,11 +62,6 @@ def test_stages_of_unauthenticated_senders_merge(store: SqliteStore) -> None:
     for evidence in ("one", "two"):
         store.record([], {}, 1.0, unauthenticated=[make_alert(evidence=[evidence])])
     assert shown(store) == (make_alert(evidence=["one", "two"]), False)
-
-
-def test_the_store_satisfies_its_protocols(store: SqliteStore) -> None:
-    ports: tuple[AlertStore, Outbox, HealthLog] = (store, store.outbox, store.health)
-    assert all(ports)
 
 
 def test_only_new_alerts_are_returned(store: SqliteStore) -> None:
@@ -223,34 +218,6 @@ def test_any_text_makes_the_round_trip(store: SqliteStore, text: str, numbers: l
     assert stored.alert == alert
 
 
-def test_old_and_surplus_alerts_are_pruned(store: SqliteStore) -> None:
-    day = 86400.0
-    for n in range(10):
-        store.record([with_severity(make_alert(f"a{n}"), "info")], {}, n * day)
-    assert store.prune(10 * day, keep_days=6.5, max_rows=100) == 4
-    assert store.prune(10 * day, keep_days=100, max_rows=2) == 4
-    assert ids([*store.follow(0, 10)]) == ["a8", "a9"]
-    assert store.prune(10 * day, keep_days=100, max_rows=2) == 0
-
-
-def test_row_numbers_are_not_used_again(store: SqliteStore) -> None:
-    store.record([with_severity(make_alert("a1"), "info")], {}, 1.0)
-    (first,) = store.follow(0, 10)
-    store.prune(2.0, keep_days=100, max_rows=0)
-    store.record([make_alert("a2")], {}, 3.0)
-    (second,) = store.follow(first.seq, 10)
-    assert second.alert.id == "a2"
-
-
-def test_an_alert_with_a_waiting_notification_is_not_pruned(store: SqliteStore) -> None:
-    store.record([make_alert("waiting"), with_severity(make_alert("quiet"), "info")], {}, 1.0)
-    assert store.prune(1e9, keep_days=1, max_rows=0) == 1
-    assert ids([*store.follow(0, 10)]) == ["waiting"]
-    (delivery,) = store.outbox.due("chat", 1e9, 10)
-    store.outbox.sent(delivery.id)
-    assert store.prune(1e9, keep_days=1, max_rows=0) == 1
-
-
 def test_a_damaged_row_is_left_out_and_healed_by_its_next_evaluation(
     store: SqliteStore, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -259,7 +226,9 @@ def test_a_damaged_row_is_left_out_and_healed_by_its_next_evaluation(
         connection.execute("UPDATE alert SET body = substr(body, 9) WHERE id = 'a1'")
     assert ids([*store.alerts(ALL, 10)]) == ["a2"]
     assert "damaged" in caplog.text
-    assert [delivery.alert.id for delivery in store.outbox.due("chat", 2.0, 10)] == ["a2"]
+    keys = [topic.key for topic in store.outbox.topics("chat", 99.0)]
+    taken = store.outbox.take("chat", keys, 10, 99.0, whole=True)
+    assert [one.id for one in taken.alerts] == ["a2"]
     assert store.health.findings()[0].kind == "notify"
     store.record([make_alert("a1")], {}, 2.0)
     assert store.alert("a1") is not None
@@ -270,8 +239,9 @@ def test_other_processes_read_and_write_the_same_store(store: SqliteStore, tmp_p
     with join_store(path) as writer, read_store(path) as reader:
         store.record([make_alert("a1")], {"detector": 3}, 1.0)
         assert reader.cursor("detector") == 3
-        (delivery,) = writer.outbox.due("chat", 2.0, 10)
-        writer.outbox.sent(delivery.id)
+        assert [topic.key for topic in writer.outbox.topics("chat", 99.0)] == ["alert a1"]
+        taken = writer.outbox.take("chat", ["alert a1"], 1, 99.0, whole=True)
+        writer.outbox.sent("chat", taken.rows, {})
         assert store.outbox.backlog() == {}
         assert reader.count() == 1
 

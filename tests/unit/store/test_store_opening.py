@@ -145,8 +145,9 @@ def test_a_locked_store_says_so_and_recovers(path: Path, monkeypatch: pytest.Mon
 
 def test_a_full_disk_loses_nothing_that_was_recorded(path: Path) -> None:
     with own_store(path, {}, 1.0) as store:
-        with store._database.read() as connection:
-            connection.execute("PRAGMA max_page_count = 60")
+        with store._database.write() as connection:
+            (pages,) = connection.execute("PRAGMA page_count").fetchone()
+            connection.execute(f"PRAGMA max_page_count = {pages + 40}")
         recorded = 0
         with contextlib.suppress(StoreUnavailable):
             for recorded in range(10_000):
@@ -154,7 +155,7 @@ def test_a_full_disk_loses_nothing_that_was_recorded(path: Path) -> None:
         with pytest.raises(StoreUnavailable, match="full"):
             store.record([make_alert("too-many")], {"detector": recorded + 1}, 1.0)
         assert (store.count(), store.cursor("detector")) == (recorded, recorded)
-        with store._database.read() as connection:
+        with store._database.write() as connection:
             connection.execute("PRAGMA max_page_count = 100000")
         store.record([make_alert("after")], {"detector": recorded + 1}, 1.0)
         assert store.count() == recorded + 1

@@ -1,10 +1,12 @@
 """An alert's stored form: its JSON text, in which nothing is lost."""
 
 import logging
+from collections.abc import Iterable
 
 import msgspec
 
 from tocsin.model.alert import Alert
+from tocsin.model.ports import StoredAlert
 
 _log = logging.getLogger(__name__)
 _decoder = msgspec.json.Decoder(Alert)
@@ -25,3 +27,13 @@ def read_alert(body: str) -> Alert | None:
     except (msgspec.MsgspecError, UnicodeError) as error:
         _log.error("a stored alert is damaged and left out: %s", error)
         return None
+
+
+def stored_alerts(rows: Iterable[tuple[int, str, int]]) -> list[StoredAlert]:
+    """Return alerts from rows of `seq, body, authenticated`, without damaged ones."""
+    found = ((seq, read_alert(body), authenticated) for seq, body, authenticated in rows)
+    return [
+        StoredAlert(seq, alert, bool(authenticated))
+        for seq, alert, authenticated in found
+        if alert is not None
+    ]

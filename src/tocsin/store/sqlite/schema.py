@@ -23,6 +23,11 @@ def version(connection: sqlite3.Connection) -> int:
     return int(number)
 
 
+def is_old(connection: sqlite3.Connection) -> bool:
+    """Return whether the file has migrations to come."""
+    return version(connection) < len(migrations())
+
+
 def refuse_other(connection: sqlite3.Connection, path: Path) -> None:
     """Refuse a file that this version cannot use as it is.
 
@@ -30,7 +35,7 @@ def refuse_other(connection: sqlite3.Connection, path: Path) -> None:
         TocsinError: the file's schema is older or newer.
     """
     refuse_newer(connection, path)
-    if version(connection) < len(migrations()):
+    if is_old(connection):
         message = (
             f"{path} is from an older Tocsin: start `tocsin serve` once to bring it up to date"
         )

@@ -46,6 +46,11 @@ def update(connection: sqlite3.Connection, line: LineUpdate, now: float) -> None
             for kind, count in kinds.items()
         ],
     )
+    connection.executemany(
+        "INSERT INTO event_minute (minute, cluster, count) VALUES (?, ?, ?) "
+        "ON CONFLICT (minute, cluster) DO UPDATE SET count = count + excluded.count",
+        [(minute, cluster, count) for (cluster, minute), count in line.received.items()],
+    )
 
 
 class SqliteSources:

@@ -6,47 +6,37 @@ away, it takes from both, and evaluating the events again puts it back.
 """
 
 import sqlite3
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from tocsin.model.alert import SEVERITIES, Alert, Severity, merge
-from tocsin.model.ports import NO_UPDATE, AlertFilter, LineUpdate, StoredAlert
-from tocsin.store.sqlite import outbox, sources
-from tocsin.store.sqlite.body import read_alert, write_alert
+from tocsin.model.ports import NO_UPDATE, AlertFilter, LineUpdate, Retention, StoredAlert
+from tocsin.model.routes import Route, route
+from tocsin.store.sqlite import forms as kept_forms
+from tocsin.store.sqlite import outbox, retention, sources
+from tocsin.store.sqlite.body import read_alert, stored_alerts, write_alert
 from tocsin.store.sqlite.database import Database
 from tocsin.store.sqlite.filters import conditions
+from tocsin.store.sqlite.forms import SqliteForms
 from tocsin.store.sqlite.health import SqliteHealth
+from tocsin.store.sqlite.incidents import SqliteIncidents
 from tocsin.store.sqlite.outbox import SqliteOutbox
+from tocsin.store.sqlite.people import SqlitePeople
+from tocsin.store.sqlite.queries import SqliteQueries
+from tocsin.store.sqlite.search import TextIndex
 from tocsin.store.sqlite.sources import SqliteSources
 
 _ALL = AlertFilter()
-_DAY_SECONDS = 86400
-_PRUNE_STEP = 500
-_PRUNE_PAUSE_SECONDS = 0.01
-
-_DELETE_OLD = """
-    DELETE FROM alert WHERE seq IN (
-        SELECT seq FROM alert
-        WHERE recorded < ? AND NOT EXISTS (
-            SELECT 1 FROM outbox WHERE alert_seq = seq AND state = 'pending')
-        ORDER BY recorded LIMIT ?)
-"""
-_DELETE_FIRST = """
-    DELETE FROM alert WHERE seq IN (
-        SELECT seq FROM alert
-        WHERE NOT EXISTS (
-            SELECT 1 FROM outbox WHERE alert_seq = seq AND state = 'pending')
-        ORDER BY seq LIMIT ?)
-"""
+_NO_FORMS: Mapping[str, bytes] = {}
 
 
-class SqliteStore:
+class SqliteStore(SqliteQueries):
     """The `AlertStore` in one SQLite file, with its outbox and health findings beside it.
 
-    `channels` maps each notification channel to the lowest severity it wants. `set_aside` is
+    `channels` maps each notification channel to the lowest severity it wants; `routes` say who
+    is told what. `set_aside` is
     where a damaged file was put when the store was opened: its alerts are to be evaluated again.
     """
 
@@ -55,13 +45,19 @@ class SqliteStore:
         database: Database,
         channels: Mapping[str, Severity] | None = None,
         set_aside: Path | None = None,
+        routes: Sequence[Route] = (),
     ) -> None:
-        self._database = database
+        super().__init__(database)
         self._channels = channels or {}
+        self._routes = routes
         self.set_aside = set_aside
         self.outbox = SqliteOutbox(database)
         self.health = SqliteHealth(database)
         self.sources = SqliteSources(database)
+        self.incidents = SqliteIncidents(database)
+        self.people = SqlitePeople(database)
+        self.text = TextIndex(database)
+        self.forms = SqliteForms(database)
 
     def __enter__(self) -> Self:
         return self
@@ -85,12 +81,14 @@ class SqliteStore:
         now: float,
         unauthenticated: Sequence[Alert] = (),
         line: LineUpdate = NO_UPDATE,
+        forms: Mapping[str, bytes] = _NO_FORMS,
     ) -> list[Alert]:
         """Store alerts and the positions they were found at, in one transaction.
 
         Known alerts take over new evidence and nothing else; only new ones are returned and
         queued for notification. What is known from `unauthenticated` alone is replaced by
-        an alert of an authenticated sender, and adds nothing to one.
+        an alert of an authenticated sender, and adds nothing to one. `forms` are lines of
+        another product's log, by alert id, kept with the alerts.
         """
         new = []
         trusted = [(alert, True) for alert in alerts]
@@ -100,8 +98,11 @@ class SqliteStore:
                 if seq is None:
                     _take_over(connection, alert, authenticated=authenticated)
                     continue
-                outbox.enqueue(connection, seq, alert.rule.severity, self._channels, now)
+                told = route(alert, self._channels, self._routes).channels
+                outbox.enqueue(connection, seq, alert, told, now)
                 new.append(alert)
+            kept_forms.keep(connection, unauthenticated, forms, replace=False)
+            kept_forms.keep(connection, alerts, forms, replace=True)
             connection.executemany(
                 "INSERT INTO cursor (reader, position) VALUES (?, ?) "
                 "ON CONFLICT (reader) DO UPDATE SET position = excluded.position",
@@ -124,17 +125,7 @@ class SqliteStore:
             rows = connection.execute(
                 "SELECT seq, body, authenticated FROM alert WHERE id = ?", (alert_id,)
             ).fetchall()
-        return next(iter(_readable(rows)), None)
-
-    def alerts(
-        self, where: AlertFilter, limit: int, before: int | None = None
-    ) -> list[StoredAlert]:
-        """Return matching alerts, newest event first; `before` is the last page's last `seq`."""
-        tests, values = conditions(where)
-        if before is not None:
-            page_end = "(time, seq) < (SELECT time, seq FROM alert WHERE seq = ?)"
-            tests, values = f"{tests} AND {page_end}", [*values, before]
-        return self._select(f"{tests} ORDER BY time DESC, seq DESC LIMIT ?", [*values, limit])
+        return next(iter(stored_alerts(rows)), None)
 
     def last_seq(self) -> int:
         """Return the row number of the alert that arrived last, 0 when there is none."""
@@ -145,47 +136,21 @@ class SqliteStore:
     def follow(self, after: int, limit: int, where: AlertFilter = _ALL) -> list[StoredAlert]:
         """Return matching alerts that arrived after row number `after`, oldest first."""
         tests, values = conditions(where)
-        return self._select(f"{tests} AND seq > ? ORDER BY seq LIMIT ?", [*values, after, limit])
-
-    def _select(self, clauses: str, values: Sequence[object]) -> list[StoredAlert]:
         with self._database.read() as connection:
             rows = connection.execute(
-                f"SELECT seq, body, authenticated FROM alert WHERE {clauses}",  # noqa: S608 - constant clauses, values are bound
-                values,
+                "SELECT seq, body, authenticated FROM alert "  # noqa: S608 - constant clauses, values are bound
+                f"WHERE {tests} AND seq > ? ORDER BY seq LIMIT ?",
+                [*values, after, limit],
             ).fetchall()
-        return _readable(rows)
+        return stored_alerts(rows)
 
-    def count(self, where: AlertFilter = _ALL) -> int:
-        """Return how many alerts match."""
-        tests, values = conditions(where)
-        with self._database.read() as connection:
-            (number,) = connection.execute(
-                f"SELECT count(*) FROM alert WHERE {tests}",  # noqa: S608 - constant clauses, values are bound
-                values,
-            ).fetchone()
-        return int(number)
-
-    def prune(self, now: float, keep_days: float, max_rows: int) -> int:
-        """Delete alerts that are too old or too many, and return how many went.
+    def prune(self, now: float, keep: Retention) -> bool:
+        """Delete some of the alerts that are too old or too many; return if there may be more.
 
         Age counts from arrival, so events read in from old files are kept as long as others.
-        An alert somebody still has to be told about stays.
+        An alert somebody still has to be told about stays, and so does one of a pinned incident.
         """
-        removed = 0
-        while step := self._delete(_DELETE_OLD, now - keep_days * _DAY_SECONDS, _PRUNE_STEP):
-            removed += step
-        excess = self.count() - max_rows
-        while excess > 0 and (step := self._delete(_DELETE_FIRST, min(excess, _PRUNE_STEP))):
-            removed += step
-            excess -= step
-        return removed
-
-    def _delete(self, statement: str, *values: float) -> int:
-        with self._database.write() as connection:
-            count = connection.execute(statement, values).rowcount
-        # Other writers wait for the lock meanwhile, and would be overtaken again and again.
-        time.sleep(_PRUNE_PAUSE_SECONDS)
-        return count
+        return retention.prune(self._database, now, keep)
 
 
 def _insert(
@@ -193,9 +158,9 @@ def _insert(
 ) -> int | None:
     """Store a new alert and return its row number; a known one is left alone."""
     row = connection.execute(
-        "INSERT INTO alert "
-        "(id, time, severity, rule_id, cluster, user, namespace, recorded, body, authenticated) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING RETURNING seq",
+        "INSERT INTO alert (id, time, severity, rule_id, cluster, user, namespace, techniques, "
+        "recorded, body, authenticated) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
+        "ON CONFLICT (id) DO NOTHING RETURNING seq",
         (
             alert.id,
             alert.time,
@@ -204,12 +169,19 @@ def _insert(
             alert.cluster,
             alert.actor.user,
             alert.target.namespace,
+            _techniques(alert),
             now,
             write_alert(alert),
             authenticated,
         ),
     ).fetchone()
     return row[0] if row else None
+
+
+def _techniques(alert: Alert) -> str:
+    """Return the ids with a blank before and after each: what filters look for."""
+    ids = [technique.technique for technique in alert.rule.attack]
+    return f" {' '.join(ids)} " if ids else ""
 
 
 def _take_over(connection: sqlite3.Connection, later: Alert, *, authenticated: bool) -> None:
@@ -245,12 +217,3 @@ def _rewrite(
             seq,
         ),
     )
-
-
-def _readable(rows: list[tuple[int, str, int]]) -> list[StoredAlert]:
-    found = ((seq, read_alert(body), authenticated) for seq, body, authenticated in rows)
-    return [
-        StoredAlert(seq, alert, bool(authenticated))
-        for seq, alert, authenticated in found
-        if alert is not None
-    ]
