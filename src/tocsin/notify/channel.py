@@ -1,27 +1,30 @@
 """Delivers what waits for one channel, in rounds of a few at a time.
 
-A receiver that fails is left alone for longer and longer, up to a minute, and each delivery has
+A receiver that fails is left alone for longer and longer, up to a minute, and each message has
 its own growing pause besides. Nothing is given up for an error, however final it looks, before
-`GIVE_UP_SECONDS` have passed: a wrong token is often put right within the hour.
+`GIVE_UP_SECONDS` have passed since it should have been sent: a wrong token is often put right
+within the hour.
 """
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
-from prometheus_client import Counter
+from prometheus_client import CollectorRegistry, Counter
 
-from tocsin.model.ports import Delivery, Outbox
-from tocsin.notify.base import HttpRequest, Message, Notifier, Outcome
+from tocsin.model.outbox import Outbox
+from tocsin.notify.base import Notifier, Outcome
+from tocsin.notify.planner import ChannelFacts, Incidents, Planned, Planner
+from tocsin.notify.timing import longest_wait
 
 GIVE_UP_SECONDS = 24 * 3600.0
-_AT_ONCE = 4
 _CHANNEL_PAUSE_MOST = 60.0
 _DELIVERY_PAUSE_MOST = 300.0
 _DOUBLINGS_MOST = 16
 
-Post = Callable[[HttpRequest, float], Awaitable[Outcome]]
+_R = TypeVar("_R")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,19 +49,60 @@ class Pacing:
         return pause * (1 + self.jitter()) / 2
 
 
-class Channel:
-    """The deliveries of one notifier."""
+class Tally:
+    """What is counted of all channels."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.messages = Counter(
+            "tocsin_notify_sent",
+            "Messages by channel and what came of the try",
+            ["channel", "outcome"],
+            registry=registry,
+        )
+        self.alerts = Counter(
+            "tocsin_notify_alerts",
+            "Alerts that people were told of",
+            ["channel"],
+            registry=registry,
+        )
+        self.together = Counter(
+            "tocsin_notify_throttled",
+            "Incidents and single alerts told together with others, because there were too many",
+            ["channel"],
+            registry=registry,
+        )
+
+    def count(self, channel: str, planned: Planned, label: str) -> None:
+        """Count a message that was tried."""
+        self.messages.labels(channel, label).inc()
+        if label == "sent":
+            self.alerts.labels(channel).inc(sum(planned.taken.counts.values()))
+            if planned.message.reason == "storm":
+                self.together.labels(channel).inc(len(planned.told))
+
+
+class Channel(Generic[_R]):
+    """The messages of one notifier."""
 
     def __init__(
-        self, notifier: Notifier, post: Post, outbox: Outbox, pacing: Pacing, outcomes: Counter
+        self,
+        notifier: Notifier[_R],
+        post: Callable[[_R, float], Awaitable[Outcome]],
+        outbox: Outbox,
+        incidents: Incidents,
+        pacing: Pacing,
+        tally: Tally,
     ) -> None:
         self.name = notifier.name
         self._notifier = notifier
         self._post = post
         self._outbox = outbox
         self._pacing = pacing
-        self._outcomes = outcomes
-        self._unsettled: deque[tuple[Delivery, Outcome]] = deque()
+        self._tally = tally
+        facts = ChannelFacts(notifier.name, notifier.info, notifier.settings)
+        self._planner = Planner(facts, outbox, incidents)
+        self._patience = GIVE_UP_SECONDS + longest_wait(notifier.settings)
+        self._unsettled: deque[tuple[Planned, Outcome]] = deque()
         self._failed_rounds = 0
 
     async def round(self) -> float:
@@ -69,42 +113,42 @@ class Channel:
                 settled first in the next round, so that it is not sent again.
         """
         await self._settle()
-        due = await asyncio.to_thread(self._outbox.due, self.name, self._pacing.clock(), _AT_ONCE)
-        if not due:
+        planned = await asyncio.to_thread(self._planner.plan, self._pacing.clock())
+        if not planned:
             return self._pacing.idle_seconds
-        outcomes = await asyncio.gather(*(self._deliver(delivery) for delivery in due))
-        self._unsettled.extend(zip(due, outcomes, strict=True))
+        outcomes = await asyncio.gather(*(self._deliver(one) for one in planned))
+        self._unsettled.extend(zip(planned, outcomes, strict=True))
         await self._settle()
         return self._pause(outcomes)
 
-    async def _deliver(self, delivery: Delivery) -> Outcome:
-        now = self._pacing.clock()
-        message = Message(f"{self.name}-{delivery.alert.id}", delivery.alert, now)
+    async def _deliver(self, planned: Planned) -> Outcome:
         try:
-            request = self._notifier.request(message)
+            request = self._notifier.request(planned.message)
         except Exception as error:  # noqa: BLE001 - one alert's text must not stop the channel
             return Outcome(ok=False, detail=f"the message cannot be built: {error!r}")
-        return await self._post(request, now)
+        return await self._post(request, planned.message.now)
 
     async def _settle(self) -> None:
         while self._unsettled:
-            label = await asyncio.to_thread(self._record, *self._unsettled[0])
+            planned, outcome = self._unsettled[0]
+            label = await asyncio.to_thread(self._record, planned, outcome)
             self._unsettled.popleft()
-            self._outcomes.labels(self.name, label).inc()
+            self._tally.count(self.name, planned, label)
 
-    def _record(self, delivery: Delivery, outcome: Outcome) -> str:
+    def _record(self, planned: Planned, outcome: Outcome) -> str:
         now = self._pacing.clock()
+        taken = planned.taken
         if outcome.ok:
-            self._outbox.sent(delivery.id)
+            self._outbox.sent(self.name, taken.rows, planned.told)
             return "sent"
-        if now - delivery.created >= GIVE_UP_SECONDS:
-            self._outbox.dead(delivery.id, outcome.detail, now)
+        if now - taken.oldest >= self._patience:
+            self._outbox.dead(self.name, taken.rows, outcome.detail, now)
             return "dead"
-        pause = self._pacing.backoff(delivery.attempts + 1, _DELIVERY_PAUSE_MOST)
-        self._outbox.failed(delivery.id, outcome.detail, now + max(pause, outcome.retry_after))
+        pause = self._pacing.backoff(taken.attempts + 1, _DELIVERY_PAUSE_MOST)
+        self._outbox.failed(taken.rows, outcome.detail, now + max(pause, outcome.retry_after))
         return "failed"
 
-    def _pause(self, outcomes: list[Outcome]) -> float:
+    def _pause(self, outcomes: Sequence[Outcome]) -> float:
         asked = max(outcome.retry_after for outcome in outcomes)
         if any(outcome.ok for outcome in outcomes):
             self._failed_rounds = 0

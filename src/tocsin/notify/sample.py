@@ -1,8 +1,10 @@
-"""The alert that `tocsin notify test` sends: of the usual shape, marked so that nobody runs."""
+"""What `tocsin notify test` sends: of the usual shape, marked so that nobody runs."""
 
 from datetime import UTC, datetime
 
 from tocsin.model.alert import Actor, Alert, RuleRef, Target
+from tocsin.model.outbox import alert_key
+from tocsin.notify.message import Message, Subject
 
 
 def sample_alert(now: float) -> Alert:
@@ -27,3 +29,10 @@ def sample_alert(now: float) -> Alert:
         first_seen=moment,
         last_seen=moment,
     )
+
+
+def sample_message(channel: str, now: float) -> Message:
+    """Return a message with a test alert, as the channel would be sent it."""
+    alert = sample_alert(now)
+    subject = Subject(alert_key(alert.id), alert.rule.title, alert.rule.severity, 1)
+    return Message(f"{channel}-{alert.id}", "test", (subject,), (alert,), (subject.key,), now)

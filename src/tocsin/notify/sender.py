@@ -11,41 +11,60 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
+from typing import Any
 
-from prometheus_client import CollectorRegistry, Counter, Gauge
+from prometheus_client import CollectorRegistry, Gauge
 
-from tocsin.model.ports import Backlog, Outbox, StoreUnavailable
-from tocsin.notify.base import Message, Notifier, Outcome
-from tocsin.notify.channel import Channel, Pacing
-from tocsin.notify.http import Poster
-from tocsin.notify.sample import sample_alert
+from tocsin.model.outbox import Follow, Outbox
+from tocsin.model.ports import Backlog, StoreUnavailable
+from tocsin.model.routes import Route, route
+from tocsin.notify.base import Notifier, Outcome
+from tocsin.notify.channel import Channel, Pacing, Tally
+from tocsin.notify.planner import Incidents
+from tocsin.notify.sample import sample_message
 
 _REVIEW_SECONDS = 15.0
+_FOLLOW_SECONDS = 2.0
+# What rose while nobody was there to tell is told after the start, within reason.
+_LOOK_BACK_SECONDS = 86400.0
+# How long a message may be on its way while its incident changes.
+_OVERLAP_SECONDS = 120.0
 _log = logging.getLogger(__name__)
+
+AnyNotifier = Notifier[Any]
 
 
 class Sender:
     """Delivers the outbox for as long as `run` runs; cancel it to stop.
 
     What is being sent at that moment counts as not sent, and is sent again after the start.
+
+    Args:
+        notifiers: the channels.
+        outbox: what waits for them.
+        incidents: the incidents.
+        registry: for the metrics.
+        routes: who is told what, for incidents that become worse than their alerts.
+        pacing: when to act.
     """
 
     def __init__(
         self,
-        notifiers: Sequence[Notifier],
+        notifiers: Sequence[AnyNotifier],
         outbox: Outbox,
+        incidents: Incidents,
         registry: CollectorRegistry,
+        *,
+        routes: Sequence[Route] = (),
         pacing: Pacing | None = None,
     ) -> None:
         self._notifiers = notifiers
         self._outbox = outbox
+        self._incidents = incidents
+        self._routes = routes
         self._pacing = pacing or Pacing(time.time, random.random)
-        self._outcomes = Counter(
-            "tocsin_notify_sent",
-            "Notifications by channel and what came of the try",
-            ["channel", "outcome"],
-            registry=registry,
-        )
+        self._looked = 0.0
+        self._tally = Tally(registry)
         self._pending = Gauge(
             "tocsin_notify_pending",
             "Notifications that wait to be sent",
@@ -65,16 +84,19 @@ class Sender:
         Raises:
             TocsinError: a channel's settings name a file that cannot be used.
         """
-        with ExitStack() as posters:
-            channels = [self._channel(notifier, posters) for notifier in self._notifiers]
+        with ExitStack() as transports:
+            channels = [self._channel(notifier, transports) for notifier in self._notifiers]
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._repeat("outbox", self._review))
+                tasks.create_task(self._repeat("incidents", self._follow))
                 for channel in channels:
                     tasks.create_task(self._repeat(channel.name, channel.round))
 
-    def _channel(self, notifier: Notifier, posters: ExitStack) -> Channel:
-        poster = posters.enter_context(Poster(notifier.name, notifier.settings))
-        return Channel(notifier, poster.post, self._outbox, self._pacing, self._outcomes)
+    def _channel(self, notifier: AnyNotifier, transports: ExitStack) -> Channel[Any]:
+        transport = transports.enter_context(notifier.transport())
+        return Channel(
+            notifier, transport.post, self._outbox, self._incidents, self._pacing, self._tally
+        )
 
     async def _repeat(self, name: str, step: Callable[[], Awaitable[float]]) -> None:
         while True:
@@ -97,13 +119,28 @@ class Sender:
             self._oldest.labels(name).set(0.0 if state.oldest is None else now - state.oldest)
         return _REVIEW_SECONDS
 
+    async def _follow(self) -> float:
+        """Queue what became of incidents without a new alert that brings it."""
+        await asyncio.to_thread(self._follow_now, self._pacing.clock())
+        return _FOLLOW_SECONDS
 
-async def deliver_test(notifier: Notifier, now: float) -> Outcome:
+    def _follow_now(self, now: float) -> None:
+        for notifier in self._notifiers:
+            repeat = notifier.settings.repeat_interval
+            follow = Follow(since=self._looked, ends=notifier.info.ends, repeat_seconds=repeat)
+            self._outbox.follow(notifier.name, follow, now)
+        lowest = {one.name: one.settings.min_severity for one in self._notifiers}
+        for risen in self._outbox.risen(max(self._looked, now - _LOOK_BACK_SECONDS)):
+            routed = route(risen.alert, lowest, self._routes, risen.severity)
+            self._outbox.queue_incident(routed.channels, risen.incident, risen.severity, now)
+        self._looked = now - _OVERLAP_SECONDS
+
+
+async def deliver_test(notifier: AnyNotifier, now: float) -> Outcome:
     """Send a marked test alert through the channel, and say what came of it."""
-    alert = sample_alert(now)
-    request = notifier.request(Message(f"{notifier.name}-{alert.id}", alert, now))
-    with Poster(notifier.name, notifier.settings) as poster:
+    request = notifier.request(sample_message(notifier.name, now))
+    with notifier.transport() as transport:
         start = time.perf_counter()
-        outcome = await poster.post(request, now)
+        outcome = await transport.post(request, now)
         milliseconds = (time.perf_counter() - start) * 1000
     return replace(outcome, detail=f"{outcome.detail} (after {milliseconds:.0f} ms)")

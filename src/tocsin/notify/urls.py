@@ -40,8 +40,24 @@ def check_url(url: str) -> None:
     if parsed.port is not None and not 0 < parsed.port <= _LAST_PORT:
         message = "the URL's port is not between 1 and 65535"
         raise ValueError(message)
+    _check_address(parsed.host)
+
+
+def check_host(host: str) -> None:
+    """Refuse a host's name or address that a notification must not go to.
+
+    Raises:
+        ValueError: says why.
+    """
+    if not host or not _HOST_CHARS.issuperset(host.encode()):
+        message = "not a valid host"
+        raise ValueError(message)
+    _check_address(host)
+
+
+def _check_address(host: str) -> None:
     try:
-        address = ip_address(parsed.host)
+        address = ip_address(host)
     except ValueError:
         return
     if is_refused(address):
@@ -70,3 +86,8 @@ def shown(url: str) -> str:
 def alert_link(dashboard_url: str, alert_id: str) -> str:
     """Return the address of an alert's page on the dashboard."""
     return f"{dashboard_url.rstrip('/')}/alerts/{quote(alert_id, safe='')}"
+
+
+def incident_link(dashboard_url: str, incident_id: str) -> str:
+    """Return the address of an incident's page on the dashboard."""
+    return f"{dashboard_url.rstrip('/')}/incidents/{quote(incident_id, safe='')}"

@@ -24,8 +24,8 @@ def notify(link: Link, config: Config) -> None:
     if store is None:
         return
     with store:
-        notifiers = [make_notifier(name, settings) for name, settings in config.notify.items()]
-        sender = Sender(notifiers, store.outbox, registry)
+        notifiers = [make_notifier(name, settings) for name, settings in config.channels.items()]
+        sender = Sender(notifiers, store.outbox, store.incidents, registry, routes=config.routes)
         asyncio.run(_deliver(link, sender))
 
 

@@ -8,6 +8,9 @@ import pytest
 from typing_extensions import override
 
 from tests.unit.cli.commandline import Commands
+from tests.unit.notify.stories import group, make_incident
+from tests.unit.store.samples import make_alert, with_severity
+from tocsin.store import join_store, own_store
 
 SECRET = "a-secret-of-the-channel"
 
@@ -69,7 +72,7 @@ def test_a_channel_that_works(tocsin: Commands, config: Path, sink: Sink) -> Non
     assert (ran.code, ran.err) == (0, "")
     assert ran.out.startswith("soar: delivered: HTTP 204 (after ")
     [body] = sink.bodies
-    assert json.loads(body)["type"] == "alert"
+    assert json.loads(body)["reason"] == "test"
 
 
 def test_a_channel_that_refuses(tocsin: Commands, config: Path) -> None:
@@ -115,3 +118,67 @@ def test_a_wrong_configuration(tocsin: Commands, tmp_path: Path) -> None:
     ran = tocsin("notify", "test", "-c", "bad.yaml")
     assert ran.code == 2
     assert ran.err == ("tocsin: bad.yaml:1: Object missing required field `url` (notify.a)\n")
+
+
+ROUTED = """notify:
+  pager: {type: pagerduty, routing_key: R, min_severity: high}
+  chat: {type: slack, url: 'https://hooks.example/x'}
+  mail: {type: email, host: mail.example, sender: t@example.org, to: [o@example.org]}
+routes:
+  - {clusters: [staging], to: [mail]}
+  - {min_severity: critical, to: [pager], continue: true}
+  - {to: [chat, pager]}
+"""
+
+
+@pytest.fixture
+def routed(tmp_path: Path) -> Path:
+    path = tmp_path / "routed.yaml"
+    path.write_text(ROUTED)
+    with own_store(tmp_path / "tocsin-data" / "tocsin.db", {}, 1.0) as store:
+        store.record([make_alert("a1")], {}, 1.0)
+        store.record([make_alert("s1", cluster="staging")], {}, 1.0)
+        store.record([with_severity(make_alert("m1"), "medium")], {}, 1.0)
+    return path
+
+
+def test_who_would_be_told(tocsin: Commands, routed: Path) -> None:
+    ran = tocsin("notify", "route", "a1", "-c", routed)
+    assert (ran.code, ran.err) == (0, "")
+    assert ran.out.splitlines() == [
+        "alert a1 [high] Privileged pod created",
+        "routes[2] in the configuration matches:",
+        "  pager: told",
+        "  chat: told",
+        "  mail: not told: the route does not name it",
+    ]
+    medium = tocsin("notify", "route", "m1", "-c", routed).out.splitlines()
+    assert medium[2] == "  pager: not told: it wants high or worse"
+
+
+def test_the_incident_decides_where_it_is_worse(
+    tocsin: Commands, routed: Path, tmp_path: Path
+) -> None:
+    with join_store(tmp_path / "tocsin-data" / "tocsin.db") as store:
+        group(store, make_incident("i1", severity="critical", title="bad\x1b[2J"))
+    ran = tocsin("notify", "route", "m1", "-c", routed)
+    assert ran.out.splitlines()[1:5] == [
+        r"of incident i1 [critical] bad\x1b[2J",
+        "the incident is worse than the alert, and told by its own severity",
+        "routes[1], routes[2] in the configuration match:",
+        "  pager: told",
+    ]
+    ran = tocsin("notify", "route", "s1", "-c", routed, "--json")
+    assert json.loads(ran.out) == {
+        "alert": "s1",
+        "incident": "i1",
+        "severity": "critical",
+        "routes": [0],
+        "channels": ["mail"],
+    }
+
+
+def test_an_unknown_alert(tocsin: Commands, routed: Path) -> None:
+    ran = tocsin("notify", "route", "nope", "-c", routed)
+    assert ran.code == 2
+    assert "there is no alert 'nope'" in ran.err

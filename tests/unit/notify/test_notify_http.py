@@ -27,14 +27,14 @@ from tests.unit.notify.sinks import (
     trickled_headers,
 )
 from tocsin.model.errors import TocsinError
-from tocsin.notify import Notifier, Outcome, WebhookSettings, deliver_test, make_notifier
+from tocsin.notify import AnyNotifier, Outcome, WebhookSettings, deliver_test, make_notifier
 from tocsin.notify.webhook import sign
 
 SECRET = "0123456789abcdef"
 NOW = 1795000000.0
 
 
-def webhook(url: str, **changes: Any) -> Notifier:
+def webhook(url: str, **changes: Any) -> AnyNotifier:
     values = {"type": "webhook", "url": url, "secret": SECRET, "timeout": 8, **changes}
     return make_notifier("soar", msgspec.convert(values, WebhookSettings))
 
@@ -63,7 +63,9 @@ def test_a_test_alert_arrives_signed_and_marked() -> None:
     assert request.headers["X-Tocsin-Delivery"] == "soar-tocsin-test-1795000000"
     signature = sign(SECRET, int(NOW), request.body)
     assert request.headers["X-Tocsin-Signature"] == f"t=1795000000,v1={signature}"
-    alert = msgspec.json.decode(request.body)["alert"]
+    sent = msgspec.json.decode(request.body)
+    assert (sent["reason"], sent["incident"]) == ("test", None)
+    [alert] = sent["alerts"]
     assert alert["rule"]["title"] == "Tocsin test notification"
 
 

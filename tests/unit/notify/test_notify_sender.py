@@ -17,11 +17,20 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from tests.unit.notify.sinks import Reply, Sink, answer, in_turn, never, sink
+from tests.unit.notify.stories import close, group, make_incident, save
 from tests.unit.store.samples import make_alert
 from tocsin.model.alert import Severity
 from tocsin.model.errors import TocsinError
 from tocsin.model.ports import Backlog
-from tocsin.notify import Notifier, Sender, SlackSettings, WebhookSettings, make_notifier
+from tocsin.notify import (
+    AnyNotifier,
+    PagerDutySettings,
+    Sender,
+    SlackSettings,
+    WebhookSettings,
+    make_notifier,
+    sender,
+)
 from tocsin.notify.channel import Pacing
 from tocsin.store import SqliteStore, join_store, own_store
 from tocsin.store.sqlite import database
@@ -29,13 +38,20 @@ from tocsin.store.sqlite import database
 CHANNELS: dict[str, Severity] = {"good": "medium", "bad": "medium"}
 
 
-def webhook(name: str, url: str, timeout: float = 0.5) -> Notifier:
-    values = {"type": "webhook", "url": url, "secret": "0123456789abcdef", "timeout": timeout}
+def webhook(name: str, url: str, timeout: float = 0.5) -> AnyNotifier:
+    values = {
+        "type": "webhook",
+        "url": url,
+        "secret": "0123456789abcdef",
+        "timeout": timeout,
+        "max_per_minute": 1000,
+    }
     return make_notifier(name, msgspec.convert(values, WebhookSettings))
 
 
 def told(receiver: Sink) -> list[str]:
-    return [msgspec.json.decode(request.body)["alert"]["id"] for request in receiver.received]
+    bodies = [msgspec.json.decode(request.body) for request in receiver.received]
+    return [alert["id"] for body in bodies for alert in body["alerts"]]
 
 
 async def until(condition: Callable[[], bool], seconds: float = 8.0) -> float:
@@ -47,11 +63,13 @@ async def until(condition: Callable[[], bool], seconds: float = 8.0) -> float:
 
 
 @contextlib.asynccontextmanager
-async def sending(store: SqliteStore, *notifiers: Notifier) -> AsyncIterator[CollectorRegistry]:
+async def sending(store: SqliteStore, *notifiers: AnyNotifier) -> AsyncIterator[CollectorRegistry]:
     """Run a sender for the body, with pauses fit for tests."""
     registry = CollectorRegistry()
     pacing = Pacing(time.time, random.random, idle_seconds=0.02, first_seconds=0.05)
-    task = asyncio.create_task(Sender(notifiers, store.outbox, registry, pacing).run())
+    task = asyncio.create_task(
+        Sender(notifiers, store.outbox, store.incidents, registry, pacing=pacing).run()
+    )
     try:
         yield registry
     finally:
@@ -68,7 +86,9 @@ def path(tmp_path: Path) -> Path:
 def record(path: Path, count: int) -> list[str]:
     alert_ids = [f"a{n}" for n in range(count)]
     with own_store(path, CHANNELS, 1.0) as store:
-        store.record([make_alert(alert_id) for alert_id in alert_ids], {}, time.time())
+        # Told one by one, without waiting for an incident.
+        alerts = [make_alert(alert_id, source="health") for alert_id in alert_ids]
+        store.record(alerts, {}, time.time())
     return alert_ids
 
 
@@ -110,7 +130,7 @@ def test_delivered_after_recovery_with_the_same_delivery_id(path: Path) -> None:
                     seconds = await until(lambda: not store.outbox.backlog())
         assert seconds > 1.0
         ids = {request.headers["X-Tocsin-Delivery"] for request in receiver.received}
-        assert ids == {"bad-a0"}
+        assert len(ids) == 1
         assert len(receiver.received) >= 4
 
     asyncio.run(run())
@@ -206,4 +226,34 @@ def test_a_missing_ca_file_stops_the_sender_with_a_plain_error(path: Path) -> No
     values = {"type": "slack", "url": "https://hooks.example/x", "ca_file": "/no/such.pem"}
     notifier = make_notifier("chat", msgspec.convert(values, SlackSettings))
     with join_store(path) as store, pytest.raises(TocsinError, match=r"/no/such\.pem"):
-        asyncio.run(Sender([notifier], store.outbox, CollectorRegistry()).run())
+        asyncio.run(Sender([notifier], store.outbox, store.incidents, CollectorRegistry()).run())
+
+
+def test_an_incident_that_rises_reaches_the_pager_and_its_end_too(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sender, "_FOLLOW_SECONDS", 0.05)
+    lowest: dict[str, Severity] = {"pager": "critical"}
+
+    async def run() -> None:
+        async with sink(answer("202 Accepted")) as receiver:
+            values = {"type": "pagerduty", "url": receiver.url, "routing_key": "R"}
+            settings = msgspec.convert({**values, "min_severity": "critical"}, PagerDutySettings)
+            with own_store(path, lowest, 1.0) as store:
+                store.record([make_alert("a1")], {}, time.time())
+                group(store, make_incident("i1", severity="high"), time.time())
+                async with sending(store, make_notifier("pager", settings)):
+                    await asyncio.sleep(0.2)
+                    assert not receiver.received, "high is nothing for the pager"
+                    save(store, make_incident("i1", severity="critical"), time.time())
+                    await until(lambda: len(receiver.received) == 1)
+                    await until(lambda: not store.outbox.backlog())
+                    close(store, "i1", time.time())
+                    await until(lambda: len(receiver.received) == 2)
+        events = [msgspec.json.decode(request.body) for request in receiver.received]
+        assert [(event["event_action"], event["dedup_key"]) for event in events] == [
+            ("trigger", "i1"),
+            ("resolve", "i1"),
+        ]
+
+    asyncio.run(run())
