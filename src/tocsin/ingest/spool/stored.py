@@ -9,7 +9,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -30,6 +30,8 @@ from tocsin.model.errors import TocsinError
 _SCAN = f"{SELECT_POST} WHERE seq BETWEEN ? AND ? ORDER BY seq"
 _FIND = f"{SELECT_POST} WHERE seq = ?"
 _LAST = f"{SELECT_POST} ORDER BY seq DESC LIMIT 1"
+_HEADS = "SELECT seq, received, cluster FROM post WHERE seq < ? ORDER BY seq DESC LIMIT ?"
+_NO_LIMIT = (1 << 63) - 1
 _ABOVE = "SELECT 1 FROM post WHERE seq > ? LIMIT 1"
 _FIND_PART = f"{SELECT_PART} WHERE id = ?"
 _SCAN_BYTES = 2 * PIECE_BYTES
@@ -57,6 +59,17 @@ class DamagedError(Exception):
 
 class FileBusyError(TocsinError):
     """A spool file cannot be read at this moment; nothing is known to be lost."""
+
+
+class Head(NamedTuple):
+    """What stands before a body, as it is in the file: not authenticated until the post is read.
+
+    None where the file has something else than it should.
+    """
+
+    seq: int
+    received: int | None
+    cluster: str | None
 
 
 class StoredFile:
@@ -114,6 +127,22 @@ class StoredFile:
         except DamagedError:
             return "damaged"
         return "missing" if row is None else self._open(row)
+
+    def heads(self, below: int | None, limit: int) -> list[Head]:
+        """Return the heads of the last posts below a number, newest first; bodies stay unread.
+
+        Raises:
+            DamagedError: the file cannot be gone through.
+        """
+        rows = self._rows(_HEADS, _NO_LIMIT if below is None else below, limit)
+        return [
+            Head(
+                seq,
+                received if isinstance(received, int) else None,
+                cluster if isinstance(cluster, str) else None,
+            )
+            for seq, received, cluster in rows
+        ]
 
     def ends_at(self, seq: int) -> bool:
         """Tell whether the file certainly holds no post above `seq`."""
