@@ -80,29 +80,31 @@ def _scalars(node: object) -> Iterator[object]:
 
 def matches(expr: ir.Expr, event: EventView) -> bool:
     """Return whether the condition holds for the event."""
-    return _holds(expr, event.values, event)
+    return holds(expr, event.values, event)
 
 
 Values = Callable[[str], list[object]]
 
 
-def _holds(expr: ir.Expr, read: Values, event: EventView) -> bool:
+def holds(expr: ir.Expr, read: Values, event: EventView) -> bool:
+    """Return whether the condition holds for what `read` reads: the event or an element of it."""
     match expr:
         case ir.AllOf(terms):
-            return all(_holds(term, read, event) for term in terms)
+            return all(holds(term, read, event) for term in terms)
         case ir.AnyOf(terms):
-            return any(_holds(term, read, event) for term in terms)
+            return any(holds(term, read, event) for term in terms)
         case ir.Not(term):
-            return not _holds(term, read, event)
+            return not holds(term, read, event)
         case ir.Test(path, op):
             return satisfied(op, read(path), read)
         case ir.Anywhere(op):
             return satisfied(op, list(event.everything()), read)
         case ir.Each(path, term):
-            return any(_holds(term, _element(item), event) for item in read(path))
+            return any(holds(term, read_element(item), event) for item in read(path))
 
 
-def _element(item: object) -> Values:
+def read_element(item: object) -> Values:
+    """Return how to read the values at the paths of a term on one element of a list."""
     return lambda path: list(values(item, split(path)))
 
 
