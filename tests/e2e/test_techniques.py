@@ -289,3 +289,37 @@ def test_pods_created_while_tocsin_is_down_are_alerts(site: Site) -> None:
     site.settle()
     assert created() == dict.fromkeys(names, 1)
     assert_one_per_request(site.alerts())
+
+
+def test_wazuh_files_alone(request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    """Decoder and rules as people of Wazuh have them, and no rule of ours."""
+    rules = [{"wazuh": {"folder": str(Path(__file__).parent / "wazuh")}}]
+    tocsin = Tocsin(tmp_path / "tocsin", tmp_path / "cache", rules=rules, builtin_rules=False)
+    audit_flags = flags(tocsin.connect(policy="seed"))
+    with tocsin, ControlPlane(tmp_path / "cluster", audit_flags) as cluster:
+        site = Site("wazuh", CLUSTER, cluster, tocsin)
+        technique = CASES["privileged-pod"]
+        technique.warmup(cluster)
+        technique.detonate(cluster)
+        answered = time.monotonic()
+        privileged = site.wait_for(lambda alert: alert.rule.id == "110011").alert
+        seconds = time.monotonic() - answered
+        technique.revert(cluster)
+        site.wait_for(lambda alert: alert.rule.id == "110009")
+        assert {alert.rule.dialect for alert in site.alerts()} == {"wazuh"}
+        assert not tocsin.findings()
+        assert not undelivered(cluster)
+    record(
+        request,
+        technique="privileged-pod",
+        policy=site.policy,
+        seconds=f"{seconds:.2f}",
+        alerts=shown([privileged]),
+    )
+    assert privileged.fields == {"ns": NAME, "pod": privileged.target.name}
+    assert (privileged.target.namespace, privileged.actor.user) == (NAME, ADMIN)
+    assert privileged.description == (
+        f"Kubernetes privileged pod created in {{namespace: {NAME} pod: {privileged.target.name}}}"
+    )
+    assert [one.technique for one in privileged.rule.attack] == ["T1611"]
+    assert seconds <= PROMISED_SECONDS

@@ -99,6 +99,7 @@ class Tocsin:
             "data": str(self.data),
             "webhook": {"port": port, **(webhook or {})},
             "health": {"port": self._health_port},
+            "web": {"port": 0},
             "rules": [str(rule)],
             **more,
         }

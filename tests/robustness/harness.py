@@ -64,7 +64,7 @@ class Tocsin:
         self.data = folder / "data"
         self.rules = folder / "rules"
         self.log = folder / "log.txt"
-        self.port, self.health_port = free_port(), free_port()
+        self.port, self.health_port, self.web_port = free_port(), free_port(), free_port()
         self.process: subprocess.Popen[bytes] | None = None
         self._children: dict[int, psutil.Process] = {}
         self.rules.mkdir(parents=True)
@@ -73,6 +73,7 @@ class Tocsin:
         settings: dict[str, object] = {
             "webhook": {"port": self.port},
             "health": {"port": self.health_port},
+            "web": {"port": self.web_port},
             "rules": [str(self.rules)],
             "builtin_rules": False,
             # The times of the events here are made up.
@@ -328,7 +329,16 @@ class Sink:
     def channel(self) -> dict[str, object]:
         """The configuration of the channel that leads here."""
         url = f"http://{HOST}:{self._server.server_port}/"
-        return {"type": "webhook", "url": url, "secret": "s" * 16, "min_severity": "high"}
+        return {
+            "type": "webhook",
+            "url": url,
+            "secret": "s" * 16,
+            "min_severity": "high",
+            # No test has the patience of people.
+            "group_wait": 0.5,
+            "group_interval": 1,
+            "max_per_minute": 6000,
+        }
 
     def __enter__(self) -> Self:
         told = self.told
@@ -336,7 +346,7 @@ class Sink:
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
-                told.append(msgspec.json.decode(body)["alert"]["id"])
+                told.extend(alert["id"] for alert in msgspec.json.decode(body)["alerts"])
                 self.send_response(HTTPStatus.OK)
                 self.end_headers()
 

@@ -28,12 +28,14 @@ from tocsin.notify import NOTIFIERS, Sender
 from tocsin.notify.sample import sample_alert
 from tocsin.rules.ir import Rule
 from tocsin.runtime.config import Config, load_config
+from tocsin.runtime.grouping import GroupingMetrics
 from tocsin.runtime.health import _Processes
 from tocsin.runtime.metrics import DetectMetrics
 from tocsin.runtime.receiver import Receiver
 from tocsin.runtime.rules import content_folder, load_rules
 from tocsin.runtime.ruletest import run_tests, sidecar
 from tocsin.runtime.watchmetrics import WatchMetrics
+from tocsin.web.metrics import WebMetrics
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -101,8 +103,11 @@ def keys(struct: type[msgspec.Struct], prefix: str = "") -> Iterator[str]:
         yield path
         if isinstance(hint, type) and issubclass(hint, msgspec.Struct):
             yield from keys(hint, f"{path}.")
-        elif get_origin(hint) is tuple and issubclass(get_args(hint)[0], msgspec.Struct):
-            yield from keys(get_args(hint)[0], f"{path}[].")
+        elif get_origin(hint) is tuple:
+            item = get_args(hint)[0]
+            for kind in get_args(item) or (item,):
+                if issubclass(kind, msgspec.Struct):
+                    yield from keys(kind, f"{path}[].")
         elif get_origin(hint) is dict and isinstance(get_args(hint)[1], type(Config)):
             yield from keys(get_args(hint)[1], f"{path}.NAME.")
     if struct is Config:
@@ -134,7 +139,9 @@ def families(data: Path) -> Iterator[tuple[str, str]]:
     receiver._spool.close()
     registry = CollectorRegistry()
     DetectMetrics(registry)
-    Sender([], Mock(), registry)
+    GroupingMetrics(registry)
+    Sender([], Mock(), Mock(), registry)
+    WebMetrics(registry)
     WatchMetrics(registry).show([], {}, [], [], 0.0)
     collected = [*receiver._registry.collect(), *registry.collect(), *_Processes([]).collect()]
     for family in collected:

@@ -23,6 +23,7 @@ class _Tactic(msgspec.Struct, frozen=True):
 class _Technique(msgspec.Struct, frozen=True):
     name: str
     tactics: tuple[str, ...]
+    platforms: tuple[str, ...] = ()
 
 
 class _Revoked(msgspec.Struct, frozen=True):

@@ -1,6 +1,5 @@
 """`tocsin alerts`: list, filter and follow what was found."""
 
-import contextlib
 import json
 import sys
 import time
@@ -12,11 +11,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from tocsin.cli.options import ConfigOption, DataOption, parse_duration, read_config
+from tocsin.cli.options import ConfigOption, DataOption, read_config
 from tocsin.ingest.networks import banner
 from tocsin.model.alert import SEVERITIES, Severity, to_json_line
 from tocsin.model.errors import TocsinError
 from tocsin.model.ports import AlertFilter, StoredAlert
+from tocsin.model.times import parse_moment
 from tocsin.runtime.config import Config
 from tocsin.store.sqlite import SqliteStore, read_store
 
@@ -89,14 +89,7 @@ def parse_since(text: str, now: datetime, option: str = "--since") -> datetime:
     Raises:
         TocsinError: it is none of these.
     """
-    with contextlib.suppress(TocsinError, OverflowError):
-        return now - parse_duration(text, option)
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError as error:
-        message = f"{option} {text!r} is neither an age (30m, 24h, 7d) nor a time (RFC 3339)"
-        raise TocsinError(message) from error
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return parse_moment(text, now, option)
 
 
 def _follow(store: SqliteStore, where: AlertFilter, after: int, *, as_json: bool) -> None:

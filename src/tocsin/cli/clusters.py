@@ -26,7 +26,6 @@ from tocsin.cli.options import (
     DataOption,
     JsonOption,
     OutOption,
-    parse_duration,
     read_config,
 )
 from tocsin.connect.apiserver import NodePaths
@@ -53,6 +52,7 @@ from tocsin.connect.kubeconfig import Credential
 from tocsin.connect.names import check_cluster_name, parse_endpoint
 from tocsin.ingest.networks import OPEN_CLUSTER
 from tocsin.model.errors import TocsinError
+from tocsin.model.times import parse_duration
 from tocsin.runtime.config import Config
 
 # A running receiver looks at the list five times a second. No sender may show a new token

@@ -4,7 +4,9 @@ import asyncio
 import signal
 import sys
 import tempfile
+import time
 from collections import Counter
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
 
@@ -21,12 +23,15 @@ from tocsin.model.ports import AlertFilter
 from tocsin.runtime.config import Config
 from tocsin.runtime.live import local_poster, on_free_ports
 from tocsin.runtime.logs import configure_logs
+from tocsin.runtime.newuser import let_in
 from tocsin.runtime.poster import Poster
-from tocsin.runtime.recording import NAMES, bodies
+from tocsin.runtime.recording import NAMES, as_if_ending, bodies
 from tocsin.runtime.supervise import Supervisor
 from tocsin.store.sqlite import SqliteStore, read_store
 
 CLUSTER = "demo"
+USER = "demo"
+SPEED, WATCHED_SPEED = 20.0, 1.0
 START_SECONDS = 60.0
 QUIET_SECONDS = 3.0
 POLL_SECONDS = 0.1
@@ -40,17 +45,23 @@ def demo(
         str, typer.Option(metavar="|".join(NAMES), help="Audit policy of the recording.")
     ] = "full-policy",
     speed: Annotated[
-        float, typer.Option(min=0.1, help="Batches per second that are replayed.")
-    ] = 20.0,
+        float | None,
+        typer.Option(
+            min=0.1,
+            help="Batches per second that are replayed.",
+            show_default="1 on a terminal, else 20",
+        ),
+    ] = None,
     data: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="Keep the data here.", show_default="a temporary folder"),
     ] = None,
 ) -> None:
-    """Start Tocsin, replay recorded attacks through the real webhook, print the alarms.
+    """Start Tocsin with its dashboard, and replay recorded attacks through the real webhook.
 
     The recording is of a real API server: ordinary work, then the eight Kubernetes techniques
-    of Stratus Red Team. On a terminal Tocsin keeps running afterwards, until Ctrl-C.
+    of Stratus Red Team, with their times moved to now. On a terminal it takes a good minute, so
+    that incidents form while one watches, and Tocsin keeps running afterwards, until Ctrl-C.
 
     Example: tocsin demo --policy seed-policy
     """
@@ -61,19 +72,25 @@ def demo(
     with tempfile.TemporaryDirectory(prefix="tocsin-demo-") as temporary:
         config = on_free_ports(data or Path(temporary))
         check(config)
-        asyncio.run(_Demo(config, policy, 1 / speed).run())
+        watched = sys.stdout.isatty()
+        pace = speed or (WATCHED_SPEED if watched else SPEED)
+        asyncio.run(_Demo(config, policy, 1 / pace, watched=watched).run())
 
 
 class _Demo:
-    def __init__(self, config: Config, recording: str, pause: float) -> None:
+    def __init__(self, config: Config, recording: str, pause: float, *, watched: bool) -> None:
+        recorded = bodies(recording)
         self._config = config
-        self._bodies = bodies(recording)
+        self._watched = watched
+        self._bodies = as_if_ending(
+            recorded, datetime.now(UTC) + timedelta(seconds=len(recorded) * pause)
+        )
         self._pause = pause
         self._counts: Counter[str] = Counter()
         self._seen = 0
 
     async def run(self) -> None:
-        supervisor = Supervisor(self._config)
+        supervisor = Supervisor(self._config, offer_setup=False)
         loop = asyncio.get_running_loop()
         stop = asyncio.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -81,10 +98,12 @@ class _Demo:
         poster = local_poster(self._config, CLUSTER, supervisor.webhook_port)
         async with supervisor.running():
             await self._started(supervisor, stop)
+            if self._watched and not stop.is_set():
+                self._show_dashboard(supervisor)
             if not stop.is_set():
                 await self._replay(poster, stop)
             self._summary()
-            if sys.stdout.isatty() and not stop.is_set():
+            if self._watched and not stop.is_set():
                 self._keep_running(supervisor)
                 await stop.wait()
         await poster.close()
@@ -127,6 +146,16 @@ class _Demo:
             if stored.alert.rule.severity != "info":
                 _console.print(_line(stored.alert), soft_wrap=True)
         return len(found)
+
+    def _show_dashboard(self, supervisor: Supervisor) -> None:
+        password = let_in(self._config, USER, time.time())
+        _console.print(
+            f"\nThe dashboard: [bold]{supervisor.web_url}[/bold]\n"
+            f"  name: {USER}   password: {password}\n"
+            "  The browser warns once: the certificate comes from Tocsin's own authority,\n"
+            f"  {self._config.folder / 'pki' / 'ca.crt'}\n",
+            soft_wrap=True,
+        )
 
     def _summary(self) -> None:
         counts = ", ".join(

@@ -1,6 +1,5 @@
 """Options that several commands share."""
 
-from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
@@ -9,6 +8,7 @@ import typer
 from tocsin.connect.distributions import DistributionName
 from tocsin.model.errors import TocsinError
 from tocsin.runtime.config import Config, load_config
+from tocsin.runtime.wazuh import WazuhFiles
 
 ConfigOption = Annotated[
     Path | None, typer.Option("--config", "-c", metavar="FILE", help="Configuration (tocsin.yaml).")
@@ -30,27 +30,32 @@ NodeOption = Annotated[
 OwnDataOption = Annotated[
     Path, typer.Option(metavar="DIR", help="Tocsin's data folder, that of `tocsin serve`.")
 ]
+WazuhOption = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="DIR",
+        help="Folder with Wazuh files: decoders/, rules/, lists/, ossec.conf, or .xml files.",
+    ),
+]
+StrictOption = Annotated[
+    bool, typer.Option("--strict", help="With --wazuh: do exactly what Wazuh does.")
+]
+BuiltinOption = Annotated[
+    bool, typer.Option("--builtin/--no-builtin", help="Use the rules that ship with Tocsin.")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print data instead of text.")]
 
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
-
-def parse_duration(text: str, option: str) -> timedelta:
-    """Return the time that `30m`, `24h`, `7d`, `2w` or `0` means.
+def wazuh_files(wazuh: Path | None, *, strict: bool) -> list[WazuhFiles]:
+    """Return what `--wazuh` and `--strict` name.
 
     Raises:
-        TocsinError: it means none; the message names `option`.
+        TocsinError: `--strict` without `--wazuh`.
     """
-    unit = _UNITS.get(text[-1:])
-    try:
-        amount = float(text[:-1] if unit else text)
-        duration = timedelta(**{unit or "seconds": amount})
-    except (ValueError, OverflowError):
-        duration = timedelta(-1)
-    if duration < timedelta(0) or (duration and not unit):
-        message = f"{option} {text!r} is no length of time such as 30m, 24h or 7d"
+    if wazuh is None and strict:
+        message = "--strict says how the rules of --wazuh work; name their folder by --wazuh DIR"
         raise TocsinError(message)
-    return duration
+    return [] if wazuh is None else [WazuhFiles(folder=str(wazuh), strict=strict)]
 
 
 def read_config(config: Path | None, data: Path | None = None) -> Config:

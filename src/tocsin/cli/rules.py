@@ -9,18 +9,18 @@ from rich.console import Console
 from rich.table import Table
 
 from tocsin.cli.coverage import show_coverage
+from tocsin.cli.lint import lint
 from tocsin.cli.options import ConfigOption, JsonOption, read_config
-from tocsin.dialects.loaded import Loaded
-from tocsin.model.alert import SEVERITIES, Severity
+from tocsin.model.alert import SEVERITIES, RuleRef, Severity
 from tocsin.model.errors import TocsinError
-from tocsin.rules.ir import Rule
-from tocsin.runtime.rules import content_folder, load_rules, rules_in_force
+from tocsin.runtime.rules import content_folder, rules_in_force, source_path
 from tocsin.runtime.ruletest import run_tests
 
 rules_app = typer.Typer(
     help="Look at detection rules, check them and test them.", no_args_is_help=True
 )
 rules_app.command("coverage")(show_coverage)
+rules_app.command()(lint)
 
 Paths = Annotated[
     list[Path] | None, typer.Argument(metavar="[PATH]...", help="Rule files and folders.")
@@ -45,7 +45,7 @@ def list_rules(
     for fault in loaded.faults:
         typer.echo(str(fault), err=True)
     least = SEVERITIES.index(severity)
-    rules = [rule for rule in loaded.rules if SEVERITIES.index(rule.severity) >= least]
+    rules = [rule for rule in loaded.references() if SEVERITIES.index(rule.severity) >= least]
     rules.sort(key=lambda rule: (-SEVERITIES.index(rule.severity), rule.title))
     if as_json:
         typer.echo(json.dumps([_as_data(rule) for rule in rules]))
@@ -65,33 +65,17 @@ def show(
     Example: tocsin rules show 9a3c
     """
     loaded = rules_in_force(read_config(config), paths or [])
-    found = [rule for rule in loaded.rules if rule.id.startswith(rule_id)]
+    rules = loaded.references()
+    found = [rule for rule in rules if rule.id == rule_id] or [
+        rule for rule in rules if rule.id.startswith(rule_id)
+    ]
     if len(found) != 1:
         problem = "several rules have" if found else "no rule has"
         message = f"{problem} an id that starts with {rule_id!r}; see `tocsin rules list`"
         raise TocsinError(message)
     rule = found[0]
     typer.echo(f"{rule.title}\nseverity {rule.severity}, {_techniques(rule) or 'no ATT&CK id'}")
-    typer.echo(f"{rule.at}\n\n{_file(rule).read_text(encoding='utf-8')}", nl=False)
-
-
-@rules_app.command()
-def lint(paths: Paths = None, *, config: ConfigOption = None) -> None:
-    """Check that rules can be loaded and can match; without PATH, those that are in force.
-
-    Exit code 1 if a rule is faulty; warnings do not count.
-
-    Example: tocsin rules lint my-rules/
-    """
-    settings = read_config(config)
-    loaded = load_rules(paths, settings.sets, builtin=False) if paths else rules_in_force(settings)
-    for fault in loaded.faults:
-        typer.echo(str(fault))
-    for warning in loaded.warnings:
-        typer.echo(f"{warning.location}: warning: {warning.message}")
-    typer.echo(_summary(loaded))
-    if loaded.faults:
-        raise typer.Exit(1)
+    typer.echo(f"{rule.source}\n\n{_source(rule)}", nl=False)
 
 
 @rules_app.command("test")
@@ -112,24 +96,21 @@ def run_rule_tests(paths: Paths = None, *, config: ConfigOption = None) -> None:
         raise typer.Exit(1)
 
 
-def _summary(loaded: Loaded) -> str:
-    return (
-        f"{len(loaded.rules)} rules, {len(loaded.faults)} faults, "
-        f"{len(loaded.warnings)} warnings, {loaded.skipped} skipped (for other log sources)"
-    )
+def _source(rule: RuleRef) -> str:
+    """Return the text of a rule: its file, or its element of a file of many."""
+    path, _, line = rule.source.rpartition(":")
+    text = source_path(path).read_text(encoding="utf-8", errors="replace")
+    if rule.dialect != "wazuh":
+        return text
+    before, end, _ = "".join(text.splitlines(keepends=True)[int(line) - 1 :]).partition("</rule>")
+    return f"{before}{end}\n"
 
 
-def _techniques(rule: Rule) -> str:
+def _techniques(rule: RuleRef) -> str:
     return ", ".join(technique.technique for technique in rule.attack)
 
 
-def _file(rule: Rule) -> Path:
-    """Return where a rule stands; the paths of shipped rules start at the content folder."""
-    shipped = content_folder() / rule.at.path
-    return shipped if shipped.is_file() else Path(rule.at.path)
-
-
-def _as_data(rule: Rule) -> dict[str, object]:
+def _as_data(rule: RuleRef) -> dict[str, object]:
     return {
         "id": rule.id,
         "title": rule.title,
@@ -138,11 +119,11 @@ def _as_data(rule: Rule) -> dict[str, object]:
         "level": rule.level,
         "attack": [technique.technique for technique in rule.attack],
         "tags": rule.tags,
-        "source": str(rule.at),
+        "source": rule.source,
     }
 
 
-def _print_table(rules: list[Rule]) -> None:
+def _print_table(rules: list[RuleRef]) -> None:
     table = Table("Severity", "Rule", "ATT&CK", "Id", box=None, pad_edge=False)
     for rule in rules:
         table.add_row(rule.severity, rule.title, _techniques(rule), rule.id[:8])

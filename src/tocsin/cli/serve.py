@@ -10,20 +10,30 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from tocsin.cli.options import ConfigOption, DataOption, read_config
+from tocsin.cli.options import (
+    BuiltinOption,
+    ConfigOption,
+    DataOption,
+    StrictOption,
+    WazuhOption,
+    read_config,
+    wazuh_files,
+)
+from tocsin.cli.wazuhwarnings import tell_wazuh_warnings
 from tocsin.connect.clusters import load_clusters
 from tocsin.connect.pki import ensure_server_certificate
 from tocsin.ingest.networks import banner
 from tocsin.ingest.seal import load_or_create_key
 from tocsin.ingest.tls import ServerTls
 from tocsin.model.errors import LoadError
-from tocsin.runtime.config import Config
+from tocsin.runtime.config import Config, WazuhRules
 from tocsin.runtime.logs import configure_logs
 from tocsin.runtime.rules import rules_in_force
 from tocsin.runtime.supervise import Supervisor
+from tocsin.runtime.web import check_certificate
 
 
-def serve(
+def serve(  # noqa: PLR0913 - every option of the command is a parameter
     *,
     config: ConfigOption = None,
     data: DataOption = None,
@@ -34,8 +44,15 @@ def serve(
         int | None,
         typer.Option(min=0, max=65535, help="Port for the webhook.", show_default="8080"),
     ] = None,
+    dashboard_port: Annotated[
+        int | None,
+        typer.Option(min=0, max=65535, help="Port for the dashboard.", show_default="8443"),
+    ] = None,
+    wazuh: WazuhOption = None,
+    strict: StrictOption = False,
+    builtin: BuiltinOption = True,
 ) -> None:
-    """Run Tocsin: receive audit events, detect attacks, tell people.
+    """Run Tocsin: receive audit events, detect attacks, tell people, show it all.
 
     Example: tocsin serve --host 0.0.0.0
     """
@@ -45,7 +62,17 @@ def serve(
         host=host or settings.webhook.host,
         port=settings.webhook.port if port is None else port,
     )
-    settings = msgspec.structs.replace(settings, webhook=webhook)
+    more = (WazuhRules(files) for files in wazuh_files(wazuh, strict=strict))
+    web = settings.web
+    if dashboard_port is not None:
+        web = msgspec.structs.replace(web, port=dashboard_port)
+    settings = msgspec.structs.replace(
+        settings,
+        webhook=webhook,
+        web=web,
+        rules=(*settings.rules, *more),
+        builtin_rules=settings.builtin_rules and builtin,
+    )
     check(settings)
     configure_logs("supervisor")
     supervisor = Supervisor(settings)
@@ -61,10 +88,13 @@ def check(config: Config) -> None:
     """
     ensure_server_certificate(config.folder / "pki")
     ServerTls(config.webhook.tls)
+    if config.web.enabled:
+        check_certificate(config)
     load_or_create_key(config.key_path)
     loaded = rules_in_force(config)
     if loaded.faults:
         raise LoadError(loaded.faults)
+    tell_wazuh_warnings(loaded.wazuh)
 
 
 async def _run(supervisor: Supervisor) -> None:
@@ -82,6 +112,8 @@ def _greet(config: Config, supervisor: Supervisor) -> None:
     clusters = sorted(name for name, cluster in known.items() if cluster.revoked is None)
     host = config.webhook.host
     console.print(f"[bold]Tocsin[/bold] is listening on https://{host}:{supervisor.webhook_port}")
+    if supervisor.web_url:
+        console.print(f"  dashboard: {supervisor.web_url}", soft_wrap=True)
     console.print(
         f"  health and metrics: http://{config.health.host}:{supervisor.health_port}/readyz"
     )

@@ -2,7 +2,6 @@
 
 import json
 import time
-from collections.abc import Iterable
 from typing import Annotated
 
 import msgspec
@@ -15,20 +14,12 @@ from tocsin.cli.alerts import safe
 from tocsin.cli.options import ConfigOption, DataOption, read_config
 from tocsin.lifeline import health
 from tocsin.lifeline.conditions import stamp
+from tocsin.lifeline.words import state_of
 from tocsin.model.ports import HealthFinding, SourceState
 from tocsin.store.sqlite import read_store
 
 PIPED_WIDTH = 250
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
-
-# What a finding makes of a source, in a word.
-_WORDS = {
-    health.SILENT: "silent",
-    health.GAP: "events missing",
-    health.OUTAGE: "events late",
-    health.SKEW: "wrong clock",
-    health.STALE: "old events",
-}
 
 
 def sources(
@@ -61,17 +52,6 @@ def sources(
         console.print(_table(states, findings, time.time()))
     for finding in findings:
         console.print(Text(f"\n{safe(finding.message)}"))
-
-
-def state_of(state: SourceState, findings: Iterable[HealthFinding]) -> str:
-    """Return what is wrong with a source in a few words, `ok` if nothing is."""
-    words = []
-    for finding in findings:
-        rule, place, *detail = finding.key.split(" ")
-        here = place == f"{state.cluster}/{state.node or '-'}"
-        if here and rule in _WORDS and (rule != health.SILENT or detail == [state.source]):
-            words.append(_WORDS[rule])
-    return ", ".join(dict.fromkeys(words)) or "ok"
 
 
 def _table(states: list[SourceState], findings: list[HealthFinding], now: float) -> Table:

@@ -76,7 +76,7 @@ class Target:
 
 def _serve(config: Config, pipe: Connection) -> None:
     configure_logs("supervisor", level=30)
-    supervisor = Supervisor(config)
+    supervisor = Supervisor(config, offer_setup=False)
     pipe.send_bytes(msgspec.json.encode((supervisor.webhook_port, supervisor.health_port)))
 
     async def run() -> None:
@@ -94,11 +94,11 @@ async def _measure(target: Target, seconds: float) -> Live:
     poster = local_poster(on_free_ports(target.folder), "bench", target.webhook)
     async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{target.health}") as http:
         await _until(lambda: _is_ready(http), READY_SECONDS)
-        posts = _posts()
-        for body in itertools.islice(posts, WARM_UP_POSTS):
+        bodies_to_post = posts()
+        for body in itertools.islice(bodies_to_post, WARM_UP_POSTS):
             await poster.post(body)
         start = time.perf_counter()
-        latencies = await _post_steadily(poster, posts, int(seconds * POSTS_PER_SECOND))
+        latencies = await post_steadily(poster, bodies_to_post, int(seconds * POSTS_PER_SECOND))
         sent = time.perf_counter()
         wanted = (len(latencies) + WARM_UP_POSTS) * EVENTS_PER_POST
         await _until(lambda: _has_evaluated(http, wanted), SETTLE_SECONDS)
@@ -116,17 +116,17 @@ async def _measure(target: Target, seconds: float) -> Live:
         )
 
 
-async def _post_steadily(poster: Poster, posts: Iterator[bytes], count: int) -> list[float]:
+async def post_steadily(poster: Poster, some: Iterator[bytes], count: int) -> list[float]:
     """Post at the fixed rate, whatever the answers take, and return their latencies."""
     start = time.perf_counter()
     running = []
-    for number, body in enumerate(itertools.islice(posts, count)):
+    for number, body in enumerate(itertools.islice(some, count)):
         await asyncio.sleep(max(0.0, start + number / POSTS_PER_SECOND - time.perf_counter()))
         running.append(asyncio.create_task(poster.post(body)))
     return list(await asyncio.gather(*running))
 
 
-def _posts() -> Iterator[bytes]:
+def posts() -> Iterator[bytes]:
     """Yield EventLists of recorded events, every request under an Audit-ID of its own."""
     source = itertools.cycle(
         [event for name in NAMES for body in bodies(name) for event in events(body)]

@@ -20,10 +20,15 @@ from tocsin.dialects.yaml import Path as KeyPath
 from tocsin.ingest.follow import FileSettings
 from tocsin.ingest.networks import parse_network
 from tocsin.ingest.spool import SpoolSettings
+from tocsin.ingest.spool.settings import GIB
 from tocsin.ingest.tls import TlsSettings
 from tocsin.ingest.webhook import WebhookSettings
+from tocsin.model.alert import Severity
 from tocsin.model.errors import Fault, LoadError, Location, TocsinError
+from tocsin.model.routes import Route
 from tocsin.notify import AnyChannelSettings, ChannelName
+from tocsin.runtime.wazuh import WazuhFiles
+from tocsin.web.settings import WebSettings
 
 PREFIX = "TOCSIN__"
 
@@ -43,12 +48,21 @@ class Health(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class AlertRetention(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How long alerts are kept in the store, and how large the alert log grows."""
+    """How long alerts are kept in the store, and how large the alert logs grow.
+
+    An alert goes once it is older than `keep_days`, there are more than `max_alerts`, or the
+    store is larger than `max_bytes`; incidents go with their alerts. Alerts of pinned incidents
+    stay.
+
+    `wazuh_json` is a file for a second log, in the shape of Wazuh's alerts.json.
+    """
 
     keep_days: float = 90
     max_alerts: int = 1_000_000
+    max_bytes: int = 4 * GIB
     log_bytes: int = 50_000_000
     log_files: int = 5
+    wazuh_json: str = ""
 
 
 class ApiAccess(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -82,6 +96,12 @@ class Watch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     alerts: bool = True
 
 
+class WazuhRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Rules of a Wazuh installation, among the rules."""
+
+    wazuh: WazuhFiles
+
+
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """All that an operator sets. Relative paths start at the working directory.
 
@@ -89,11 +109,14 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         data: folder of everything that Tocsin writes.
         spool_key: file with the key that seals stored events; keep it apart from `data`
             where the disk is shared or backed up.
-        rules: rule files and folders besides the built-in ones.
+        rules: rule files and folders besides the built-in ones, and files of Wazuh.
         sets: texts to add to the named sets that rules refer to.
         notify: channels that are told about alerts, by name.
+        routes: which of them are told what, the first that matches; without any, all of them
+            are told all that reaches their lowest severity.
         files: audit logs to follow.
         api_servers: access to API servers, by cluster.
+        web: the dashboard.
     """
 
     webhook: WebhookSettings
@@ -101,14 +124,16 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     spool_key: str = ""
     health: Health = Health()
     spool: SpoolSettings = SpoolSettings()
-    rules: tuple[str, ...] = ()
+    rules: tuple[str | WazuhRules, ...] = ()
     builtin_rules: bool = True
     sets: dict[str, tuple[str, ...]] = {}
     notify: dict[ChannelName, AnyChannelSettings] = {}
+    routes: tuple[Route, ...] = ()
     files: tuple[FileSettings, ...] = ()
     alerts: AlertRetention = AlertRetention()
     api_servers: dict[str, ApiAccess] = {}
     watch: Watch = Watch()
+    web: WebSettings = WebSettings()
 
     @property
     def folder(self) -> Path:
@@ -116,9 +141,35 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return Path(self.data)
 
     @property
+    def rule_paths(self) -> list[Path]:
+        """The rule files and folders."""
+        return [Path(rule) for rule in self.rules if isinstance(rule, str)]
+
+    @property
+    def wazuh(self) -> list[WazuhFiles]:
+        """The files of Wazuh."""
+        return [rule.wazuh for rule in self.rules if isinstance(rule, WazuhRules)]
+
+    @property
     def spool_folder(self) -> Path:
         """The folder of the spool."""
         return self.folder / "spool"
+
+    @property
+    def channels(self) -> dict[str, AnyChannelSettings]:
+        """The channels; those that name no dashboard link to where people reach this one."""
+        url = self.web.public_url if self.web.enabled else ""
+        return {
+            name: msgspec.structs.replace(channel, dashboard_url=channel.dashboard_url or url)
+            if url
+            else channel
+            for name, channel in self.notify.items()
+        }
+
+    @property
+    def lowest_severities(self) -> dict[str, Severity]:
+        """The lowest severity that each channel is told."""
+        return {name: channel.min_severity for name, channel in self.notify.items()}
 
     @property
     def store_path(self) -> Path:
@@ -185,6 +236,8 @@ def load_config(
     except msgspec.ValidationError as error:
         raise LoadError([_fault(str(error), complete, sources)]) from error
     _check_networks(config, sources)
+    _check_routes(config, sources)
+    _check_logs(config, sources)
     return config
 
 
@@ -206,6 +259,24 @@ def _check_networks(config: Config, sources: _Sources) -> None:
             at = sources.at("webhook", "allow_unauthenticated_from", number)
             fault = Fault(str(error), at, "webhook.allow_unauthenticated_from")
             raise LoadError([fault]) from error
+
+
+def _check_routes(config: Config, sources: _Sources) -> None:
+    for number, route in enumerate(config.routes):
+        for place, name in enumerate(route.to):
+            if name not in config.notify:
+                known = ", ".join(config.notify) or "none"
+                message = f"there is no channel {name!r} under `notify`; there are: {known}"
+                at = sources.at("routes", number, "to", place)
+                raise LoadError([Fault(message, at, f"routes[{number}].to")])
+
+
+def _check_logs(config: Config, sources: _Sources) -> None:
+    second = config.alerts.wazuh_json
+    if second and Path(second).absolute() == config.alert_log_path.absolute():
+        message = f"{second} is the file of our own alert log; name another one"
+        at = sources.at("alerts", "wazuh_json")
+        raise LoadError([Fault(message, at, "alerts.wazuh_json")])
 
 
 def _with_tls(values: dict[str, object]) -> dict[str, object]:

@@ -7,7 +7,9 @@ anywhere repeats work and loses nothing; alert ids are digests, so repeating cha
 import contextlib
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable, Collection
+from itertools import islice
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry
@@ -15,20 +17,21 @@ from prometheus_client import CollectorRegistry
 from tocsin.ingest.quarantine import Quarantine
 from tocsin.ingest.seal import Sealer, SealError, load_or_create_key
 from tocsin.ingest.spool import FileBusyError, Lost, Post, SpoolReader
-from tocsin.lifeline.conditions import FORGET_SECONDS
 from tocsin.model.alert import Alert
 from tocsin.model.errors import LoadError, TocsinError
 from tocsin.model.ports import StoreUnavailable
 from tocsin.normalize.batch import Reject
+from tocsin.runtime.alertlogs import AlertLogs
 from tocsin.runtime.child import Link
 from tocsin.runtime.config import Config
+from tocsin.runtime.grouping import Grouping, GroupingMetrics, shared_identities
 from tocsin.runtime.listener import Listener
 from tocsin.runtime.metrics import DetectMetrics, exposition
-from tocsin.runtime.pipeline import Outcome, Pipeline, settle
+from tocsin.runtime.pipeline import MAX_TOLD, Outcome, Pipeline, not_evaluated, settle
 from tocsin.runtime.report import Report
-from tocsin.runtime.rules import content_folder, rules_in_force
+from tocsin.runtime.rules import content_folder, named_sets, rules_in_force
+from tocsin.runtime.upkeep import Upkeep
 from tocsin.runtime.watch import FileWatch
-from tocsin.store.jsonl import AlertLog
 from tocsin.store.sqlite import SqliteStore, own_store
 
 READER = "detector"
@@ -38,7 +41,6 @@ GROUP = 32
 IDLE_SECONDS = 0.05
 RETRY_SECONDS = 1.0
 RULE_POLL_SECONDS = 1.0
-PRUNE_SECONDS = 3600.0
 
 log = logging.getLogger(__name__)
 
@@ -48,8 +50,8 @@ class Rules:
 
     def __init__(self, config: Config) -> None:
         self._config = config
-        self._paths = [Path(path) for path in config.rules]
-        self._watch = FileWatch([content_folder() / "sigma", *self._paths])
+        wazuh = [path for files in config.wazuh for path in files.paths]
+        self._watch = FileWatch([content_folder() / "sigma", *config.rule_paths, *wazuh])
         self.faults: list[str] = []
 
     def load(self) -> Pipeline:
@@ -62,9 +64,9 @@ class Rules:
         self.faults = [str(fault) for fault in loaded.faults]
         for fault in self.faults:
             log.error("rule not loaded: %s", fault)
-        if loaded.faults and not loaded.rules:
+        if loaded.faults and not loaded.count:
             raise LoadError(loaded.faults)
-        return Pipeline(loaded.rules)
+        return Pipeline(loaded.rules, loaded.wazuh)
 
     def reload(self, pipeline: Pipeline) -> None:
         """Put changed rules in force; a file with a fault keeps its former rules."""
@@ -75,9 +77,10 @@ class Rules:
         kept = [rule for rule in pipeline.engine.rules if _lies_in(rule.at.path, bad)]
         fresh = [rule for rule in loaded.rules if not _lies_in(rule.at.path, bad)]
         pipeline.engine.replace_rules([*fresh, *kept])
+        pipeline.replace_wazuh(loaded.wazuh)
         for fault in self.faults:
             log.error("rule file keeps its former rules: %s", fault)
-        log.info("rules reloaded: %d in force", len(pipeline.engine.rules))
+        log.info("rules reloaded: %d in force", pipeline.rule_count)
 
     def changed(self) -> bool:
         """Return whether a rule file changed since the last call."""
@@ -104,14 +107,16 @@ class Detector:
         self._store = _open_store(config)
         self._listener = Listener(self._store.sources, key, config.watch.settle_after)
         self._pipeline.look = self._listener.look
-        self._log = AlertLog(
-            config.alert_log_path, config.alerts.log_bytes, config.alerts.log_files
-        )
+        self._logs = AlertLogs(config, self._store)
         self._cursor = self._store.cursor(READER)
         self._noted = 0
         self._problem = ""
+        self._unevaluated: Counter[str] = Counter()
         self._findings: list[str] = []
-        self._next_rule_check = self._next_prune = 0.0
+        self._upkeep = Upkeep(config, self._store)
+        shared = shared_identities(named_sets(config.sets))
+        self._grouping = Grouping(self._store, shared, GroupingMetrics(self._registry))
+        self._next_rule_check = 0.0
 
     def run(self, link: Link) -> None:
         """Evaluate until the link says stop; what is not committed then is evaluated again."""
@@ -122,6 +127,7 @@ class Detector:
             try:
                 self._tend(link)
                 idle = not self._step()
+                idle = not self._grouping.step(time.time()) and idle
             except (StoreUnavailable, OSError) as error:
                 self._problem = f"alerts cannot be stored: {error}"
                 self._metrics.store_errors.inc()
@@ -130,7 +136,7 @@ class Detector:
             else:
                 if idle:
                     link.stopping.wait(IDLE_SECONDS)
-        self._log.close()
+        self._logs.close()
         self._store.close()
 
     def _step(self) -> bool:
@@ -148,17 +154,18 @@ class Detector:
                 break
             cursor = item.last if isinstance(item, Lost) else item.seq
         if cursor == self._cursor:
-            self._log.catch_up(self._store)
+            self._logs.catch_up(self._store)
             return False
         now = time.time()
         line = self._listener.update(now)
-        new = self._store.record(alerts, {READER: cursor}, now, unauthenticated, line)
+        forms = self._logs.forms
+        new = self._store.record(alerts, {READER: cursor}, now, unauthenticated, line, forms)
         self._listener.stored()
         self._cursor = cursor
         self._reader.release(cursor)
         for alert in new:
             self._metrics.alerts.labels(alert.rule.severity).inc()
-        self._log.catch_up(self._store)
+        self._logs.catch_up(self._store)
         return True
 
     def _take(self, item: Post | Lost) -> list[Alert]:
@@ -190,6 +197,7 @@ class Detector:
 
     def _count(self, post: Post, outcome: Outcome) -> None:
         self._set_aside(post, outcome.rejects)
+        self._give_up(outcome.unevaluated)
         self._listener.note(post.meta, outcome.events, time.time())
         self._metrics.posts.inc()
         self._metrics.events.inc(outcome.events)
@@ -197,8 +205,11 @@ class Detector:
     def _evaluate(self, post: Post) -> Outcome:
         cluster = post.meta.cluster
         if post.parts == 1:
-            return self._pipeline.process(post.body(), cluster)
-        return self._pipeline.process_pieces(post.pieces(), cluster)
+            outcome = self._pipeline.process(post.body(), cluster)
+        else:
+            outcome = self._pipeline.process_pieces(post.pieces(), cluster)
+        self._logs.note(outcome.wazuh)
+        return outcome
 
     def _set_aside(self, post: Post, rejects: list[Reject]) -> None:
         if not rejects:
@@ -211,6 +222,17 @@ class Detector:
         self._quarantine.add(cluster, post.seq, pairs, now)
         self._metrics.quarantined.inc(sum(reject.count for reject in rejects))
 
+    def _give_up(self, unevaluated: Counter[str]) -> None:
+        """Keep in mind which rules were given up on events: no match is not what that means."""
+        if not unevaluated:
+            return
+        self._unevaluated.update(unevaluated)
+        self._metrics.unevaluated.inc(unevaluated.total())
+        now = time.time()
+        for name in islice(unevaluated, MAX_TOLD):
+            (message,) = not_evaluated({name: self._unevaluated[name]})
+            self._store.health.report("unevaluated", name, message, now)
+
     def _lose(self, lost: Lost) -> None:
         message = (
             f"posts {lost.first} to {lost.last} are {lost.reason} in {lost.file or 'the spool'}"
@@ -220,25 +242,22 @@ class Detector:
         self._metrics.lost_posts.inc(lost.last - lost.first + 1)
 
     def _tend(self, link: Link) -> None:
-        """Reload rules and prune alerts when it is time."""
+        """Reload rules and look after the store when it is time."""
         now = time.monotonic()
         if now >= self._next_rule_check or link.reloading.is_set():
             self._next_rule_check = now + RULE_POLL_SECONDS
             self._metrics.lag_posts.set(self._reader.lag(self._cursor).posts)
             self._findings = [finding.message for finding in self._store.health.findings()]
+            self._grouping.tend(time.time())
             # Look first: the look also takes note of the present state.
             if self._rules.changed() or link.reloading.is_set():
                 link.reloading.clear()
                 self._rules.reload(self._pipeline)
-        if now >= self._next_prune:
-            self._next_prune = now + PRUNE_SECONDS
-            retention = self._config.alerts
-            self._store.prune(time.time(), retention.keep_days, retention.max_alerts)
-            self._store.sources.forget(time.time() - FORGET_SECONDS)
+        self._upkeep.tend()
 
     def _report(self) -> Report:
         engine = self._pipeline.engine
-        self._metrics.rules.set(len(engine.rules))
+        self._metrics.rules.set(self._pipeline.rule_count)
         self._metrics.bad_rule_files.set(len(self._rules.faults))
         self._metrics.buckets.set(engine.stats.buckets)
         self._metrics.rule_faults.set(engine.stats.faults)
@@ -271,11 +290,11 @@ def _first_piece(post: Post) -> bytes:
 
 
 def _open_store(config: Config) -> SqliteStore:
-    channels = {name: channel.min_severity for name, channel in config.notify.items()}
+    channels = config.lowest_severities
     deadline = time.monotonic() + 10 * RETRY_SECONDS
     while True:
         try:
-            return own_store(config.store_path, channels, time.time())
+            return own_store(config.store_path, channels, time.time(), config.routes)
         except StoreUnavailable as error:
             if time.monotonic() > deadline:
                 message = f"the store is locked by another process: {error}"

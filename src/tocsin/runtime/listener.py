@@ -4,6 +4,7 @@ It goes into the store together with the position in the spool, so that after a 
 stand at the same post.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 
 from tocsin.ingest.spool import PostMeta
@@ -29,6 +30,7 @@ class Listener:
         self._observed = Observed(sources.kinds())
         self._canary_key = canary_key(spool_key)
         self._canaries: dict[str, CanaryState] = {}
+        self._received: Counter[tuple[str, int]] = Counter()
         self._look = Look()
         self._second = self._posts = 0
         self._updated = self._next_observation = 0.0
@@ -64,6 +66,7 @@ class Listener:
             return
         look = self._look
         received = meta.received / 1_000_000
+        self._received[meta.cluster, int(received // 60)] += events
         self._presence.heard(
             Heard(meta.cluster, meta.node, meta.source, received, events, look.times)
         )
@@ -84,12 +87,14 @@ class Listener:
             nodes,
             list(self._canaries.values()),
             self._observed.pending if self._storing_kinds else {},
+            self._received,
         )
 
     def stored(self) -> None:
         """Note that what `update` returned is stored."""
         self._presence.settle_changes()
         self._canaries.clear()
+        self._received.clear()
         if self._storing_kinds:
             self._observed.pending = {}
             self._next_observation = self._updated + OBSERVATION_SECONDS

@@ -17,6 +17,7 @@ def on_free_ports(folder: Path) -> Config:
         config,
         webhook=msgspec.structs.replace(config.webhook, port=0),
         health=msgspec.structs.replace(config.health, port=0),
+        web=msgspec.structs.replace(config.web, port=0),
         # What is posted here may be a recording, and old.
         watch=msgspec.structs.replace(config.watch, alerts=False),
     )

@@ -41,6 +41,11 @@ class DetectMetrics:
             "Evaluations of compiled rules that failed and were repeated rule by rule.",
             registry=registry,
         )
+        self.unevaluated = Counter(
+            "tocsin_detect_unevaluated",
+            "Rules given up on events, as it cost too much to search them.",
+            registry=registry,
+        )
         self.rules = Gauge("tocsin_detect_rules", "Rules in force.", registry=registry)
         self.bad_rule_files = Gauge(
             "tocsin_detect_rule_file_faults",

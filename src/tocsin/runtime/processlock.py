@@ -42,14 +42,14 @@ def _inherited(descriptor: Any) -> FolderLock:  # noqa: ANN401 - a private class
     return FolderLock(descriptor.detach())
 
 
-def start_alone(folder: Path) -> FolderLock:
-    """Wait until no Tocsin uses the data folder, then lock it.
+def start_alone(folder: Path, wait: float | None = None) -> FolderLock:
+    """Wait until no Tocsin uses the data folder, for some seconds at most, then lock it.
 
     Raises:
         TocsinError: another Tocsin goes on using it, or there is no access.
     """
     descriptor = _open(folder)
-    deadline = time.monotonic() + WAIT_SECONDS
+    deadline = time.monotonic() + (WAIT_SECONDS if wait is None else wait)
     while not _lock(descriptor):
         if time.monotonic() > deadline:
             os.close(descriptor)

@@ -6,23 +6,48 @@ the files is reported at once; rules that loaded are not held back by those that
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NoReturn
 
+from typing_extensions import override
+
 import tocsin
+from tocsin.detect.build import reference
 from tocsin.dialects.loaded import Loaded
 from tocsin.dialects.sigma import load_sigma
+from tocsin.dialects.wazuh.asalert import reference as wazuh_reference
 from tocsin.dialects.yaml import read_documents
+from tocsin.model.alert import RuleRef
 from tocsin.model.errors import Fault, LoadError, Location
 from tocsin.normalize.fields import AUDIT
 from tocsin.rules import ir
 from tocsin.rules.lint import lint
 from tocsin.runtime.config import Config
+from tocsin.runtime.wazuh import Wazuh, WazuhFiles, load_wazuh_files
 
 TEST_SUFFIX = ".test.yml"
 _SUFFIXES = (".yml", ".yaml")
 
 Sets = Mapping[str, Sequence[str]]
+
+
+@dataclass(slots=True)
+class InForce(Loaded):
+    """What is in force: rules, and installations of Wazuh with rules of their own."""
+
+    wazuh: list[Wazuh] = field(default_factory=list)
+
+    @property
+    @override
+    def count(self) -> int:
+        """How many rules there are, of all dialects."""
+        return len(self.rules) + sum(one.count for one in self.wazuh)
+
+    def references(self) -> list[RuleRef]:
+        """Return the rules of all dialects, as alerts name them."""
+        own = [reference(rule) for rule in self.rules]
+        return [*own, *(wazuh_reference(rule) for one in self.wazuh for rule in one.rules())]
 
 
 def content_folder() -> Path:
@@ -50,10 +75,26 @@ def load_rules(paths: Iterable[Path], sets: Sets | None = None, *, builtin: bool
     return loaded
 
 
-def rules_in_force(config: Config, more: Iterable[Path] = (), *, builtin: bool = True) -> Loaded:
-    """Return the rules that the configuration puts in force, and those of `more` files."""
-    paths = [*map(Path, config.rules), *more]
-    return load_rules(paths, config.sets, builtin=builtin and config.builtin_rules)
+def rules_in_force(
+    config: Config,
+    more: Iterable[Path] = (),
+    *,
+    wazuh: Iterable[WazuhFiles] = (),
+    builtin: bool = True,
+) -> InForce:
+    """Return the rules that the configuration puts in force, and those of further files."""
+    paths = [*config.rule_paths, *more]
+    loaded = load_rules(paths, config.sets, builtin=builtin and config.builtin_rules)
+    found = InForce(loaded.rules, loaded.faults, loaded.warnings, loaded.skipped)
+    for files in (*config.wazuh, *wazuh):
+        try:
+            one = load_wazuh_files(files)
+        except LoadError as error:
+            found.faults.extend(error.faults)
+        else:
+            found.wazuh.append(one)
+            found.warnings.extend(one.installation.warnings)
+    return found
 
 
 def named_sets(additions: Sets) -> dict[str, list[str]]:
@@ -124,6 +165,12 @@ def _shown(path: Path) -> str:
     """Return how a rule file is quoted: shipped ones from the content folder on."""
     content = content_folder()
     return str(path.relative_to(content)) if path.is_relative_to(content) else str(path)
+
+
+def source_path(shown: str) -> Path:
+    """Return where the rule file lies that is quoted as `shown`."""
+    shipped = content_folder() / shown
+    return shipped if shipped.is_file() else Path(shown)
 
 
 def _unique(rules: Iterable[ir.Rule], loaded: Loaded) -> list[ir.Rule]:

@@ -22,6 +22,7 @@ from tocsin.runtime.process import STOP_SECONDS, Child
 from tocsin.runtime.processlock import start_alone
 from tocsin.runtime.receiver import receive
 from tocsin.runtime.watcher import watch
+from tocsin.runtime.web import serve_web
 
 TICK_SECONDS = 0.1
 
@@ -31,12 +32,15 @@ log = logging.getLogger(__name__)
 class Supervisor:
     """Runs Tocsin's processes within an event loop."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, *, offer_setup: bool = True) -> None:
         """Take the data folder and the ports, so that what is wrong with them shows at once.
+
+        `offer_setup` is whether a link for the first user is printed while there is none.
 
         Raises:
             TocsinError: another Tocsin uses the folder, or a port is taken.
         """
+        self._config = config
         self._lock = start_alone(config.folder)
         self._webhook = listen(config.webhook.host, config.webhook.port)
         self._health = listen(config.health.host, config.health.port)
@@ -46,12 +50,22 @@ class Supervisor:
             Child("notifier", notify, (config,)),
             Child("watcher", watch, (config,)),
         ]
+        self._web = listen(config.web.host, config.web.port) if config.web.enabled else None
+        if self._web is not None:
+            health = f"http://{_reachable(config.health.host)}:{self.health_port}"
+            arguments = (config, [self._web], health, offer_setup)
+            self.children.append(Child("web", serve_web, arguments))
         self._stopping = asyncio.Event()
 
     @property
     def webhook_port(self) -> int:
         """The port that API servers post to."""
         return _port(self._webhook)
+
+    @property
+    def web_url(self) -> str:
+        """Where the dashboard is; empty without one."""
+        return self._config.web.url(_port(self._web)) if self._web else ""
 
     @property
     def health_port(self) -> int:
@@ -86,6 +100,8 @@ class Supervisor:
             finally:
                 await self._finish()
                 self._webhook.close()
+                if self._web is not None:
+                    self._web.close()
                 self._lock.close()
 
     @contextlib.asynccontextmanager
@@ -129,6 +145,12 @@ class Supervisor:
             if child.alive:
                 log.error("%s did not stop in time and is ended", child.name)
                 child.signal(signal.SIGKILL)
+
+
+def _reachable(host: str) -> str:
+    """Return an address of this machine for one to listen on."""
+    everywhere = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104 - recognised, not bound
+    return everywhere.get(host, f"[{host}]" if ":" in host else host)
 
 
 def _port(sock: socket.socket) -> int:

@@ -170,8 +170,7 @@ def watch(link: Link, config: Config) -> None:
     link.report_regularly(
         lambda: Report(ready=not problem, reason="".join(problem), metrics=exposition(registry))
     )
-    channels = {name: channel.min_severity for name, channel in config.notify.items()}
-    store = join_when_ready(link, config.store_path, channels)
+    store = join_when_ready(link, config.store_path, config.lowest_severities, config.routes)
     if store is None:
         return
     with store:

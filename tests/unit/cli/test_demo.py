@@ -25,6 +25,7 @@ def test_it_uses_free_ports_on_loopback_and_a_folder_of_any_name() -> None:
         assert config.folder == Path(name)
         assert (config.webhook.host, config.webhook.port) == ("127.0.0.1", 0)
         assert (config.health.host, config.health.port) == ("127.0.0.1", 0)
+        assert (config.web.host, config.web.port) == ("127.0.0.1", 0)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import pytest
 
 from tests.unit.cli.commandline import Commands, run
 
-GROUPS = ("clusters", "rules", "notify", "quarantine")
+GROUPS = ("clusters", "rules", "notify", "quarantine", "wazuh")
 COMMANDS = (
     "serve",
     "sources",
@@ -27,8 +27,10 @@ COMMANDS = (
     "rules test",
     "rules coverage",
     "notify test",
+    "notify route",
     "quarantine list",
     "quarantine show",
+    "wazuh compare",
 )
 
 

@@ -27,6 +27,7 @@ class Recorded:
 
     webhook_port = 4711
     health_port = 4712
+    web_url = "https://127.0.0.1:4713"
     configs: ClassVar[list[Config]] = []
 
     def __init__(self, config: Config) -> None:
@@ -66,6 +67,7 @@ def test_without_a_configuration_it_listens_on_loopback(serve: Serve, tmp_path: 
     assert (tmp_path / "tocsin-data/pki/server.key").stat().st_mode & 0o777 == 0o600
     greeting = ran.err
     assert "listening on https://127.0.0.1:4711" in greeting
+    assert "dashboard: https://127.0.0.1:4713\n" in greeting
     assert "http://127.0.0.1:4712/readyz" in greeting
     assert f"data: {tmp_path}/tocsin-data" in greeting
     assert "no cluster is connected yet: run `tocsin setup" in greeting
@@ -155,7 +157,7 @@ def is_ready(url: str) -> bool:
 @pytest.mark.timeout(60)
 def test_it_starts_gets_ready_and_stops(tmp_path: Path) -> None:
     process = subprocess.Popen(
-        [EXECUTABLE, "serve", "--port", "0"],
+        [EXECUTABLE, "serve", "--port", "0", "--dashboard-port", "0"],
         cwd=tmp_path,
         stderr=subprocess.PIPE,
         env=environment(TOCSIN__HEALTH__PORT="0"),
@@ -164,6 +166,7 @@ def test_it_starts_gets_ready_and_stops(tmp_path: Path) -> None:
     timer.start()
     with process:
         assert process.stderr is not None
+        process.stderr.readline()
         process.stderr.readline()
         found = re.search(rb"http://\S+/readyz", process.stderr.readline())
         assert found

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from tests.unit.cli.commandline import Commands
-from tocsin.cli.sources import state_of
 from tocsin.lifeline import health
+from tocsin.lifeline.words import state_of
 from tocsin.model.ports import HealthFinding, LineUpdate, SourceState
 from tocsin.store import SqliteStore, own_store
 

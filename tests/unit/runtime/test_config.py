@@ -7,6 +7,7 @@ import pytest
 from tocsin.model.errors import LoadError, TocsinError
 from tocsin.notify import AlertmanagerSettings, SlackSettings, WebhookSettings
 from tocsin.runtime.config import Config, load_config
+from tocsin.runtime.wazuh import WazuhFiles
 
 SECRET = "correct-horse-battery"
 
@@ -125,6 +126,48 @@ def test_references_to_files(file: Path, tmp_path: Path) -> None:
     channel = load(file, text).notify["ops"]
     assert isinstance(channel, WebhookSettings)
     assert channel.secret == f"{SECRET}-${{HOME}}"
+
+
+ROUTES = "notify: {chat: {type: slack, url: 'https://x'}}\nroutes:\n"
+
+
+def test_routes(file: Path) -> None:
+    config = load(
+        file, ROUTES + "  - {clusters: [lab], to: []}\n  - {to: [chat], continue: true}\n"
+    )
+    first, second = config.routes
+    assert (first.clusters, first.to, first.further) == (("lab",), (), False)
+    assert (second.to, second.further) == (("chat",), True)
+    assert config.lowest_severities == {"chat": "medium"}
+
+
+@pytest.mark.parametrize(
+    ("route", "words"),
+    [
+        ("{to: [pager]}", "*:3: there is no channel 'pager' under `notify`; there are: chat (*)"),
+        ("{to: [chat], colour: red}", "*:3: *unknown field `colour`*"),
+        ("{clusters: [lab]}", "*:3: *required field `to`*"),
+        ("{to: [chat], min_severity: loud}", "*:3: Invalid*(routes.0.min_severity)"),
+        ("{to: chat}", "*:3: Expected `array`*"),
+    ],
+)
+def test_wrong_routes_are_named_with_their_line(file: Path, route: str, words: str) -> None:
+    assert fnmatch(fault(file, f"{ROUTES}  - {route}\n"), words)
+
+
+def test_channels_link_to_where_people_reach_the_dashboard(file: Path) -> None:
+    text = (
+        "notify:\n"
+        "  chat: {type: slack, url: 'https://x'}\n"
+        "  own: {type: slack, url: 'https://x', dashboard_url: 'https://other.example'}\n"
+        "web: {public_url: 'https://tocsin.example.org'}\n"
+    )
+    links = [channel.dashboard_url for channel in load(file, text).channels.values()]
+    assert links == ["https://tocsin.example.org", "https://other.example"]
+    hidden = load(file, text.replace("{public_url", "{enabled: false, public_url")).channels
+    assert hidden["chat"].dashboard_url is None
+    plain = load(file, text.replace("web: {public_url: 'https://tocsin.example.org'}", ""))
+    assert plain.channels == plain.notify
 
 
 def test_channels_of_each_type(file: Path) -> None:
@@ -262,3 +305,21 @@ def test_all_faults_are_errors_for_people(file: Path) -> None:
     with pytest.raises(LoadError) as caught:
         load_config(file, {})
     assert caught.value.faults[0].field == "x"
+
+
+def test_wazuh_files_among_the_rules(file: Path) -> None:
+    text = (
+        "rules:\n  - a.yml\n  - wazuh: {decoders: [d], rules: [r.xml], lists: [l], config: c}\n"
+        "  - wazuh:\n      folder: /var/ossec/etc\n      strict: true\n"
+    )
+    config = load(file, text)
+    assert config.rule_paths == [Path("a.yml")]
+    first, second = config.wazuh
+    assert first.paths == [Path(name) for name in ("d", "r.xml", "l", "c")]
+    assert second == WazuhFiles(folder="/var/ossec/etc", strict=True)
+    assert second.config_path == Path("/var/ossec/etc/ossec.conf")
+
+
+def test_an_unknown_key_of_wazuh_files_has_its_line(file: Path) -> None:
+    with pytest.raises(LoadError, match=r"yaml:3: .*unknown field `decoder`"):
+        load(file, "rules:\n  - a.yml\n  - wazuh: {decoder: x}\n")

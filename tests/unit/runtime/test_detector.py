@@ -1,6 +1,7 @@
 import logging
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from multiprocessing import Pipe
@@ -68,7 +69,7 @@ def detector(config: Config, post: Put) -> Iterator[Detector]:
 
 
 def close(detector: Detector) -> None:
-    detector._log.close()
+    detector._logs.close()
     detector._store.close()
 
 
@@ -305,7 +306,7 @@ def test_a_log_that_cannot_be_written_catches_up(
     running: Detector, post: Put, config: Config
 ) -> None:
     post(event_list(event(1)))
-    log: Any = running._log
+    log: Any = running._logs
     catch_up, left = log.catch_up, iter(range(2))
 
     def fail(source: SqliteStore) -> object:
@@ -427,7 +428,7 @@ def test_a_post_of_several_pieces_is_evaluated(
 
 
 def test_rules_are_reloaded_when_told(running: Detector, config: Config) -> None:
-    folder = Path(config.rules[0])
+    folder = config.rule_paths[0]
     write_rule(folder / "b.yml", 2, "wget")
 
     def reloaded(link: Link) -> bool:
@@ -439,7 +440,7 @@ def test_rules_are_reloaded_when_told(running: Detector, config: Config) -> None
 
 
 def test_a_bad_rule_file_is_shown_but_does_not_unready(detector: Detector, config: Config) -> None:
-    (Path(config.rules[0]) / "b.yml").write_text("title: [")
+    (config.rule_paths[0] / "b.yml").write_text("title: [")
     detector._rules.reload(detector._pipeline)
     report = detector._report()
     assert (report.ready, report.reason) == (True, "")
@@ -448,13 +449,13 @@ def test_a_bad_rule_file_is_shown_but_does_not_unready(detector: Detector, confi
 
 
 def test_without_any_rule_that_loads_it_does_not_start(config: Config) -> None:
-    (Path(config.rules[0]) / "a.yml").write_text("title: [")
+    (config.rule_paths[0] / "a.yml").write_text("title: [")
     with pytest.raises(LoadError, match=r"a\.yml:"):
         Detector(config)
 
 
 def test_with_some_rules_that_load_it_starts(config: Config, post: Put) -> None:
-    (Path(config.rules[0]) / "b.yml").write_text("title: [")
+    (config.rule_paths[0] / "b.yml").write_text("title: [")
     post(event_list(event(1)))
     detector = Detector(config)
     detector._step()
@@ -486,3 +487,15 @@ def test_a_damaged_store_is_replaced_and_filled_again(config: Config, post: Put)
     detector = Detector(config)
     assert ("store", "damaged") in [finding[:2] for finding in findings(config)]
     close(detector)
+
+
+def test_rules_that_are_given_up_are_a_finding_and_a_metric(
+    config: Config, detector: Detector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given_up = Outcome(events=2, unevaluated=Counter({"rule 110011": 2}))
+    monkeypatch.setattr(detector, "_evaluate", lambda _: given_up)
+    serve(detector, [good(1), good(2)])
+    detector._step()
+    message = "rule 110011 was not evaluated on 4 events: it cost too much to search them"
+    assert findings(config) == [("unevaluated", "rule 110011", message)]
+    assert metric(detector, "unevaluated_total") == 4

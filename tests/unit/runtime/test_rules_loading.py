@@ -5,11 +5,12 @@ from pathlib import Path
 import pytest
 
 from tests.unit.runtime.rulefiles import event, event_list, rule, write_rule
+from tocsin.model.errors import LoadError
 from tocsin.runtime import rules
-from tocsin.runtime.config import load_config
+from tocsin.runtime.config import Config, load_config
 from tocsin.runtime.detector import Rules
 from tocsin.runtime.pipeline import Pipeline
-from tocsin.runtime.rules import content_folder, load_rules, named_sets, rule_files
+from tocsin.runtime.rules import content_folder, load_rules, named_sets, rule_files, rules_in_force
 
 READER = "system:serviceaccount:backup:reader"
 
@@ -277,3 +278,69 @@ def test_files_of_a_folder_are_found_without_loading(folder: Path) -> None:
     assert list(rule_files(folder)) == [path]
     assert list(rule_files(path)) == [path]
     assert rules.TEST_SUFFIX == ".test.yml"
+
+
+WAZUH = (
+    '<group name="g,"><rule id="100001" level="5"><decoded_as>json</decoded_as>'
+    "<match>{match}</match><description>d</description></rule></group>"
+)
+
+
+def write_wazuh(folder: Path, match: str) -> Path:
+    folder.mkdir(exist_ok=True)
+    (folder / "r.xml").write_text(WAZUH.format(match=match))
+    return folder
+
+
+def wazuh_config(tmp_path: Path, folder: Path) -> Config:
+    path = tmp_path / "tocsin.yaml"
+    path.write_text(f"rules: [{{wazuh: {{folder: '{folder}'}}}}]\nbuiltin_rules: false\n")
+    return load_config(path, {})
+
+
+def agents(pipeline: Pipeline, *names: str) -> list[str]:
+    body = event_list(*(event(number, agent=name) for number, name in enumerate(names)))
+    return [alert.actor.user_agent or "" for alert in pipeline.process(body, "c").alerts]
+
+
+def test_wazuh_files_are_rules_and_are_replaced(tmp_path: Path) -> None:
+    folder = write_wazuh(tmp_path / "wazuh", "evil")
+    rules = Rules(wazuh_config(tmp_path, folder))
+    pipeline = rules.load()
+    assert pipeline.rule_count == 1
+    assert agents(pipeline, "evil", "bad") == ["evil"]
+    write_wazuh(folder, "bad")
+    assert rules.changed()
+    rules.reload(pipeline)
+    assert agents(pipeline, "evil", "bad") == ["bad"]
+
+
+def test_bad_wazuh_files_never_unload_good_ones(tmp_path: Path) -> None:
+    folder = write_wazuh(tmp_path / "wazuh", "evil")
+    rules = Rules(wazuh_config(tmp_path, folder))
+    pipeline = rules.load()
+    (folder / "r.xml").write_text("<group")
+    rules.reload(pipeline)
+    assert [fault.split(":")[0] for fault in rules.faults] == [f"{folder}/r.xml"]
+    assert agents(pipeline, "evil") == ["evil"]
+    shutil.rmtree(folder)
+    rules.reload(pipeline)
+    assert rules.faults == [f"{folder}: is no folder"]
+    assert agents(pipeline, "evil") == ["evil"]
+
+
+def test_without_any_rule_that_loads_nothing_starts(tmp_path: Path) -> None:
+    config = wazuh_config(tmp_path, tmp_path / "none")
+    assert rules_in_force(config).count == 0
+    with pytest.raises(LoadError, match="is no folder"):
+        Rules(config).load()
+
+
+def test_wazuh_warnings_and_references_are_among_those_of_all_rules(tmp_path: Path) -> None:
+    folder = write_wazuh(tmp_path / "wazuh", "evil")
+    text = (folder / "r.xml").read_text().replace("json<", "nope<")
+    (folder / "r.xml").write_text(text)
+    loaded = rules_in_force(wazuh_config(tmp_path, folder))
+    assert "there is no decoder 'nope'" in str(loaded.warnings[0])
+    (reference,) = loaded.references()
+    assert (reference.id, reference.dialect, reference.severity) == ("100001", "wazuh", "low")

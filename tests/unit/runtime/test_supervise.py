@@ -18,7 +18,11 @@ from tocsin.runtime.process import Child
 from tocsin.runtime.report import Report
 from tocsin.runtime.supervise import Supervisor
 
-VARIABLES = {"TOCSIN__WEBHOOK__PORT": "0", "TOCSIN__HEALTH__PORT": "0"}
+VARIABLES = {
+    "TOCSIN__WEBHOOK__PORT": "0",
+    "TOCSIN__HEALTH__PORT": "0",
+    "TOCSIN__WEB__PORT": "0",
+}
 
 Make = Callable[..., Supervisor]
 
@@ -229,6 +233,7 @@ def test_a_taken_port_is_told_before_anything_starts(tmp_path: Path) -> None:
 def test_its_own_processes_are_those_of_the_design(config: Config) -> None:
     supervisor = Supervisor(config)
     names = [child.name for child in supervisor.children]
-    for opened in (supervisor._lock, supervisor._webhook, supervisor._health):
+    for opened in (supervisor._lock, supervisor._webhook, supervisor._health, supervisor._web):
+        assert opened is not None
         opened.close()
-    assert names == ["receiver", "detector", "notifier", "watcher"]
+    assert names == ["receiver", "detector", "notifier", "watcher", "web"]

@@ -29,4 +29,4 @@ def judge(loaded: Loaded) -> list[Finding]:
                 "tocsin rules lint",
             )
         )
-    return found or [ok(CHECK, f"{len(loaded.rules)} rules are in force")]
+    return found or [ok(CHECK, f"{loaded.count} rules are in force")]

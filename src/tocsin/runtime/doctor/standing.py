@@ -1,8 +1,9 @@
 """What Tocsin already knows is wrong: its health findings, and what it could not tell people."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from tocsin.model.ports import Backlog, HealthFinding
+from tocsin.notify.timing import longest_wait
 from tocsin.runtime.config import Config
 from tocsin.runtime.doctor.finding import Finding, ok, warning
 from tocsin.store.sqlite import read_store
@@ -20,7 +21,7 @@ def examine(config: Config, now: float) -> list[Finding]:
     """Read what the store keeps."""
     with read_store(config.store_path) as store:
         findings, backlog = store.health.findings(), store.outbox.backlog()
-    return [*judge_health(findings), *judge_channels(config.notify, backlog, now)]
+    return [*judge_health(findings), *judge_channels(_waits(config), backlog, now)]
 
 
 def judge_health(findings: Sequence[HealthFinding]) -> list[Finding]:
@@ -36,10 +37,20 @@ def judge_health(findings: Sequence[HealthFinding]) -> list[Finding]:
     ] or [ok(HEALTH, "Tocsin has found nothing wrong with itself")]
 
 
+def _waits(config: Config) -> dict[str, float]:
+    return {name: longest_wait(settings) for name, settings in config.notify.items()}
+
+
 def judge_channels(
-    channels: Collection[str], backlog: Mapping[str, Backlog], now: float
+    channels: Mapping[str, float], backlog: Mapping[str, Backlog], now: float
 ) -> list[Finding]:
-    """Judge whether people are told about alerts."""
+    """Judge whether people are told about alerts.
+
+    Args:
+        channels: how many seconds each may wait by its own settings.
+        backlog: what they have not been told.
+        now: in seconds since the epoch.
+    """
     if not channels:
         return [
             warning(
@@ -58,6 +69,6 @@ def judge_channels(
             f"tocsin notify test {name}",
         )
         for name, state in backlog.items()
-        if state.oldest is not None and now - state.oldest > _LATE_SECONDS
+        if state.oldest is not None and now - state.oldest > _LATE_SECONDS + channels.get(name, 0.0)
     ]
     return late or [ok(CHANNELS, f"people are told through {', '.join(sorted(channels))}")]

@@ -190,10 +190,12 @@ def test_what_tocsin_knows_itself(config: Config) -> None:
 
 def test_channels_that_work_or_do_not() -> None:
     waiting = Backlog(pending=3, oldest=NOW - 1000, error="no route")
-    one = only(standing.judge_channels(["ops"], {"ops": waiting}, NOW))
+    one = only(standing.judge_channels({"ops": 0.0}, {"ops": waiting}, NOW))
     assert "3 notifications wait since 1000 s, the last error: no route" in one.what
     assert one.mend == "tocsin notify test ops"
-    assert only(standing.judge_channels(["ops"], {"ops": Backlog(dead=1)}, NOW)).state == "ok"
+    assert only(standing.judge_channels({"ops": 0.0}, {"ops": Backlog(dead=1)}, NOW)).state == "ok"
+    daily = {"ops": 86400.0}
+    assert only(standing.judge_channels(daily, {"ops": waiting}, NOW)).state == "ok"
     finding = HealthFinding("line", "x", "y", NOW, NOW, 1)
     assert only(standing.judge_health([finding])).state == "warning"
     assert only(standing.judge_health([])).state == "ok"
