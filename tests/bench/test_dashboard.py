@@ -6,9 +6,11 @@ import asyncio
 import itertools
 import os
 import shutil
+import threading
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 import pytest
@@ -67,9 +69,10 @@ WIDE_PAGES = (
     "/events?user=nobody-at-all",
     "/alerts.csv?since=365d&limit=5000",
 )
-WIDE_SECONDS = int(os.environ.get("I_WIDE", "20"))
+WIDE_SECONDS = 20
 WIDE_AT_ONCE = 50
 LIMIT_SECONDS = 2.0
+REFUSED_SECONDS = 3.0
 
 
 @pytest.fixture(scope="module")
@@ -85,37 +88,39 @@ def dashboard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
     shutil.rmtree(data)
 
 
-def check_pages(dashboard: Dashboard) -> None:
-    """Ask for each page twenty times, and fail for those that come late."""
+def look_at_pages(dashboard: Dashboard) -> list[str]:
+    """Ask for each page twenty times; print how long it took, and return those that come late."""
     with visiting(dashboard) as client:
         took = {path: slowest(client, path, TIMES) for path in PAGES}
+    print()
     for path, milliseconds in took.items():
         print(f"{milliseconds:6.0f} ms  {path}")
-    assert not {path: took[path] for path, most in PAGES.items() if took[path] > most}
+    return [path for path, most in PAGES.items() if took[path] > most]
 
 
 def test_pages_are_there_at_once(dashboard: Dashboard) -> None:
-    print()
-    check_pages(dashboard)
+    assert not look_at_pages(dashboard)
 
 
 def test_pages_are_there_at_once_while_4000_events_a_second_come_in(dashboard: Dashboard) -> None:
-    print()
     with loading(dashboard.data, dashboard.webhook, "load-1") as acknowledged:
-        check_pages(dashboard)
+        late = look_at_pages(dashboard)
     print(acknowledged.told())
     assert acknowledged.p99 <= ACKNOWLEDGED_P99_MS
     assert acknowledged.longest <= ACKNOWLEDGED_MAX_MS
+    assert not late
 
 
 def test_the_first_load_is_light(dashboard: Dashboard) -> None:
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         cookies = log_in(dashboard, chromium)
+        woken = first_load(dashboard, chromium, cookies)
         loads = [first_load(dashboard, chromium, cookies) for _ in range(5)]
         chromium.close()
     requests, size, paint = (max(figures) for figures in zip(*loads, strict=True))
-    print(f"\n{requests:.0f} requests, {size:,.0f} bytes, first paint {paint:.0f} ms at most")
+    print(f"\n{requests:.0f} requests, {size:,.0f} bytes, first paints in ms:")
+    print(", ".join(f"{one[2]:.0f}" for one in loads), f"(and {woken[2]:.0f} after the start)")
     assert requests <= MOST_REQUESTS
     assert size < MOST_BYTES
     assert paint < PAINT_MS
@@ -195,14 +200,25 @@ async def look_on(dashboard: Dashboard) -> tuple[float, Viewers, int]:
 def test_w6_wide_questions_cost_others_little(dashboard: Dashboard) -> None:
     with loading(dashboard.data, dashboard.webhook, "load-2") as quiet:
         time.sleep(WIDE_SECONDS)
-    with loading(dashboard.data, dashboard.webhook, "load-3") as busy:
-        answers = asyncio.run(ask_much(dashboard))
+    with (
+        loading(dashboard.data, dashboard.webhook, "load-3") as busy,
+        ThreadPoolExecutor(1, initializer=step_back) as aside,
+    ):
+        answers = aside.submit(asyncio.run, ask_much(dashboard)).result()
     print(f"\nwithout: {quiet.told()}\nwith {len(answers)} wide questions: {busy.told()}")
     tell(answers)
-    late = [answer for answer in answers if answer.seconds > LIMIT_SECONDS]
-    assert not [answer for answer in late if not 400 <= answer.status < 500]
-    assert all(answer.status < 500 for answer in answers)
+    late = [one for one in answers if one.status == 200 and one.seconds > LIMIT_SECONDS]
+    assert not late
+    refused = [one for one in answers if one.status != 200]
+    assert {one.status for one in refused} <= {400, 429, 503}
+    assert not [one for one in refused if one.seconds > REFUSED_SECONDS]
+    assert all("Try again" in one.text or "narrow" in one.text.lower() for one in refused)
     assert busy.p99 <= 1.5 * quiet.p99
+
+
+def step_back() -> None:
+    """Lower the priority of this thread: people's browsers run on machines of their own."""
+    os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 19)
 
 
 async def ask_much(dashboard: Dashboard) -> Sequence[Answer]:

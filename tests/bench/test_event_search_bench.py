@@ -17,9 +17,9 @@ import pytest
 from tocsin.ingest.seal import Sealer
 from tocsin.ingest.spool import PostMeta, SpoolHistory, SpoolSettings, SpoolWriter
 from tocsin.model.events import EventFilter, FoundEvent
-from tocsin.runtime.eventlog import SpoolEventLog
+from tocsin.runtime.eventlog.log import SpoolEventLog
+from tocsin.runtime.eventlog.thread import SearchThread
 from tocsin.runtime.recording import NAMES, bodies, events
-from tocsin.runtime.searchthread import SearchThread
 
 EVENTS = int(os.environ.get("SEARCH_EVENTS", "2_000_000"))
 PER_POST = 400

@@ -1,5 +1,6 @@
-"""The real thing for browsers: `tocsin serve` over a store with alerts, hostile ones among them."""
+"""The real thing for browsers: `tocsin serve`, with recorded attacks and hostile texts posted."""
 
+import asyncio
 import os
 import signal
 import socket
@@ -7,7 +8,8 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -17,14 +19,21 @@ import msgspec
 import psutil
 import pytest
 
+from tests.browser.hostile import CLUSTER, refused_requests, write_rules
+from tests.browser.payloads import PAYLOADS
 from tests.unit.cli.commandline import EXECUTABLE, environment
 from tests.unit.store.samples import HOSTILE, hostile_alert, make_alert, with_severity
+from tocsin.connect.clusters import add_cluster
+from tocsin.connect.pki import ensure_server_certificate
 from tocsin.model.alert import SEVERITIES, Alert
+from tocsin.model.ports import AlertFilter, StoredAlert
 from tocsin.runtime.config import load_config
+from tocsin.runtime.live import local_poster
 from tocsin.runtime.newuser import let_in
+from tocsin.runtime.recording import as_if_ending, bodies
 from tocsin.store import join_store, own_store
 
-USER = "ada"
+USER, SHOP = "ada", "shop"
 START_SECONDS = 60.0
 
 
@@ -42,6 +51,32 @@ class Dashboard:
         """Have further alerts appear."""
         with join_store(self.data / "tocsin.db") as store:
             store.record(alerts, {}, time.time())
+
+    def post(self, cluster: str, posted: Sequence[bytes]) -> None:
+        """Post bodies as the API server of a cluster does."""
+        # Playwright has a loop of its own in the main thread.
+        with ThreadPoolExecutor(1) as thread:
+            thread.submit(lambda: asyncio.run(self._post(cluster, posted))).result()
+
+    async def _post(self, cluster: str, posted: Sequence[bytes]) -> None:
+        config = load_config(None, {}, self.data)
+        async with local_poster(config, cluster, self.webhook) as poster:
+            for body in posted:
+                await poster.post(body)
+
+    def wait_for_incidents(self, cluster: str, alerts: int) -> None:
+        """Wait until a cluster has this many alerts, and each is part of an incident."""
+        found: list[StoredAlert] = []
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline:
+            with join_store(self.data / "tocsin.db") as store:
+                found = store.alerts(AlertFilter(cluster=cluster), alerts)
+                if len(found) == alerts and all(
+                    store.incidents.incident_of(one.alert.id) for one in found
+                ):
+                    return
+            time.sleep(0.2)
+        pytest.fail(f"cluster {cluster} has {len(found)} of {alerts} alerts, or no incidents")
 
     def kill_web(self) -> None:
         """Kill the process that serves the dashboard; the supervisor starts it again."""
@@ -64,7 +99,15 @@ def serving(folder: Path) -> Iterator[Dashboard]:
     with own_store(data / "tocsin.db", {}, time.time()) as store:
         store.record(list(seed(datetime.now(UTC))), {}, time.time())
         store.health.report("spool", "lost", "a post <b>could not</b> be read", time.time())
-    with running(data) as dashboard:
+    write_rules(folder / "rules")
+    ensure_server_certificate(data / "pki")
+    for cluster in (SHOP, CLUSTER):
+        add_cluster(data, cluster)
+    with running(data, TOCSIN__RULES=f"[{folder / 'rules'}]") as dashboard:
+        now = datetime.now(UTC)
+        dashboard.post(SHOP, as_if_ending(bodies("full-policy"), now))
+        dashboard.post(CLUSTER, [refused_requests(now)])
+        dashboard.wait_for_incidents(CLUSTER, len(PAYLOADS))
         yield dashboard
 
 

@@ -18,7 +18,8 @@ from tests.attack.recordings import recording
 from tocsin.cli import app
 from tocsin.normalize.decode import decode
 from tocsin.runtime.pipeline import Outcome, Pipeline
-from tocsin.runtime.wazuh import WazuhFiles, load_wazuh_files
+from tocsin.runtime.wazuh import load_wazuh_files
+from tocsin.runtime.wazuhfiles import WazuhFiles
 from tocsin.runtime.wazuhnode import WazuhNode
 
 DATA = Path(__file__).parent / "wazuh"

@@ -12,7 +12,7 @@ from rich.console import Console
 from tocsin.cli import setup_report
 from tocsin.cli.doctor import print_findings
 from tocsin.cli.options import DistributionOption, JsonOption, NodeOption, OutOption, OwnDataOption
-from tocsin.cli.setup import refuse_to_replace
+from tocsin.cli.setup import refuse_to_replace, setup_app
 from tocsin.cli.setup_options import Options
 from tocsin.connect.prepare import prepare, write
 from tocsin.ingest.networks import OPEN_CLUSTER, parse_network
@@ -25,6 +25,7 @@ from tocsin.runtime.rules import load_rules
 _SOME_NETWORK = "ADDRESS-OF-THE-CONTROL-PLANE/32"
 
 
+@setup_app.command()
 def adopt(  # noqa: PLR0913 - every option of the command is a parameter
     files: Annotated[
         list[Path],

@@ -23,7 +23,7 @@ from tocsin.model.eventrow import event_row, key_text
 from tocsin.model.events import EventFilter, EventLog, FoundEvent, Progress
 from tocsin.model.times import parse_moment
 from tocsin.runtime.config import Config
-from tocsin.runtime.eventlog import SpoolEventLog
+from tocsin.runtime.eventlog.log import SpoolEventLog
 
 FOLLOW_SECONDS = 0.5
 # What receives and evaluates events goes first.

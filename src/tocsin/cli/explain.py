@@ -27,7 +27,7 @@ from tocsin.model.ports import StoredAlert
 from tocsin.normalize.decode import decode
 from tocsin.rules.explain import Node, deciding
 from tocsin.runtime.config import Config
-from tocsin.runtime.eventlog import SpoolEventLog
+from tocsin.runtime.eventlog.log import SpoolEventLog
 from tocsin.runtime.explaining import explain_alert, explain_event, explain_wazuh, request_of
 from tocsin.runtime.rules import InForce, rules_in_force
 from tocsin.runtime.wazuh import Wazuh

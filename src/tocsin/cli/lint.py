@@ -16,7 +16,8 @@ from tocsin.model.errors import Fault, LoadError
 from tocsin.normalize.fields import AUDIT
 from tocsin.runtime.config import Config
 from tocsin.runtime.rules import load_rules, rules_in_force
-from tocsin.runtime.wazuh import Wazuh, WazuhFiles, load_wazuh_files
+from tocsin.runtime.wazuh import Wazuh, load_wazuh_files
+from tocsin.runtime.wazuhfiles import WazuhFiles
 
 Paths = Annotated[
     list[Path] | None,

@@ -8,7 +8,7 @@ import typer
 from tocsin.connect.distributions import DistributionName
 from tocsin.model.errors import TocsinError
 from tocsin.runtime.config import Config, load_config
-from tocsin.runtime.wazuh import WazuhFiles
+from tocsin.runtime.wazuhfiles import WazuhFiles
 
 ConfigOption = Annotated[
     Path | None, typer.Option("--config", "-c", metavar="FILE", help="Configuration (tocsin.yaml).")

@@ -233,8 +233,12 @@ class AlertStore(AlertSource, Protocol):
         """Return matching alerts, newest event first; `before` is the last page's last `seq`."""
         ...
 
-    def count(self, where: AlertFilter) -> int:
-        """Return how many alerts match."""
+    def count(self, where: AlertFilter, seconds: float = ...) -> int:
+        """Return how many alerts match, within so many seconds.
+
+        Raises:
+            QueryTooWide: they are over.
+        """
         ...
 
     def prune(self, now: float, keep: Retention) -> bool:

@@ -17,6 +17,9 @@ FacetName = Literal["rule", "user", "namespace", "cluster", "severity", "techniq
 
 FACETS: tuple[FacetName, ...] = get_args(FacetName)
 
+QUERY_SECONDS = 1.8
+"""A little less than what a page waits for."""
+
 
 class QueryTooWide(TocsinError):  # noqa: N818 - a limit that was met, not a mistake
     """The question would take too long; the message says in plain words how to narrow it."""
@@ -64,7 +67,10 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AlertQueries(Protocol):
-    """Questions about stored alerts. Every method may raise `QueryTooWide`."""
+    """Questions about stored alerts. Every method may raise `QueryTooWide`.
+
+    `seconds` is how long the answer may take, where the default is too long.
+    """
 
     def alerts(
         self, where: AlertFilter, limit: int, before: int | None = None
@@ -72,12 +78,17 @@ class AlertQueries(Protocol):
         """Return matching alerts, newest event first; `before` is the last page's last `seq`."""
         ...
 
-    def count(self, where: AlertFilter) -> int:
+    def count(self, where: AlertFilter, seconds: float = QUERY_SECONDS) -> int:
         """Return how many alerts match."""
         ...
 
     def timeline(
-        self, where: AlertFilter, start: datetime, end: datetime, buckets: int
+        self,
+        where: AlertFilter,
+        start: datetime,
+        end: datetime,
+        buckets: int,
+        seconds: float = QUERY_SECONDS,
     ) -> Sequence[Bucket]:
         """Return matching alerts by their events' time, in buckets of equal length.
 
@@ -87,7 +98,9 @@ class AlertQueries(Protocol):
         """
         ...
 
-    def facets(self, where: AlertFilter, by: FacetName, limit: int) -> Sequence[Facet]:
+    def facets(
+        self, where: AlertFilter, by: FacetName, limit: int, seconds: float = QUERY_SECONDS
+    ) -> Sequence[Facet]:
         """Return the most frequent values among matching alerts, the most frequent first."""
         ...
 

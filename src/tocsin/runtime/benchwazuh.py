@@ -3,7 +3,8 @@
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from tocsin.runtime.wazuh import Wazuh, WazuhFiles, load_wazuh_files
+from tocsin.runtime.wazuh import Wazuh, load_wazuh_files
+from tocsin.runtime.wazuhfiles import WazuhFiles
 
 _DECODER = r"""
 <decoder name="pods">

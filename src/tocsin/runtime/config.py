@@ -27,7 +27,7 @@ from tocsin.model.alert import Severity
 from tocsin.model.errors import Fault, LoadError, Location, TocsinError
 from tocsin.model.routes import Route
 from tocsin.notify import AnyChannelSettings, ChannelName
-from tocsin.runtime.wazuh import WazuhFiles
+from tocsin.runtime.wazuhfiles import WazuhFiles
 from tocsin.web.settings import WebSettings
 
 PREFIX = "TOCSIN__"

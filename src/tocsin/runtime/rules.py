@@ -24,7 +24,8 @@ from tocsin.normalize.fields import AUDIT
 from tocsin.rules import ir
 from tocsin.rules.lint import lint
 from tocsin.runtime.config import Config
-from tocsin.runtime.wazuh import Wazuh, WazuhFiles, load_wazuh_files
+from tocsin.runtime.wazuh import Wazuh, load_wazuh_files
+from tocsin.runtime.wazuhfiles import WazuhFiles
 
 TEST_SUFFIX = ".test.yml"
 _SUFFIXES = (".yml", ".yaml")

@@ -8,52 +8,17 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import msgspec
-
 from tocsin.dialects.wazuh.evaluate import Thresholds
 from tocsin.dialects.wazuh.install import Files, Installation, install
 from tocsin.dialects.wazuh.rules import Rule
 from tocsin.dialects.wazuh.xml import MAX_BYTES, Element, read_xml
 from tocsin.model.digest import digest
 from tocsin.model.errors import Fault, LoadError, Location
+from tocsin.runtime.wazuhfiles import WazuhFiles
 
-CONFIG_NAME = "ossec.conf"
 LISTS_FOLDER = "lists"
 MAX_LIST_BYTES = 64 * 1024 * 1024
 _KINDS = {"decoder": "decoder", "group": "rule"}
-
-
-class WazuhFiles(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Where the files of an installation are.
-
-    Attributes:
-        folder: a folder laid out like `/var/ossec/etc`.
-        decoders: files and folders of decoders.
-        rules: files and folders of rules.
-        lists: files and folders of CDB lists.
-        config: `ossec.conf`, if it is not in `folder`.
-        strict: whether the rules do exactly what Wazuh does, its bugs included.
-    """
-
-    folder: str = ""
-    decoders: tuple[str, ...] = ()
-    rules: tuple[str, ...] = ()
-    lists: tuple[str, ...] = ()
-    config: str = ""
-    strict: bool = False
-
-    @property
-    def paths(self) -> list[Path]:
-        """All files and folders that are named."""
-        named = (self.folder, *self.decoders, *self.rules, *self.lists, self.config)
-        return [Path(path) for path in named if path]
-
-    @property
-    def config_path(self) -> Path | None:
-        """The `ossec.conf`, which need not be there."""
-        if self.config:
-            return Path(self.config)
-        return Path(self.folder) / CONFIG_NAME if self.folder else None
 
 
 @dataclass(frozen=True, slots=True)

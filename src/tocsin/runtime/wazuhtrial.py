@@ -13,7 +13,8 @@ from tocsin.normalize.batch import Batch
 from tocsin.rules.trial import Tried
 from tocsin.runtime.explaining import explain_wazuh, request_of
 from tocsin.runtime.pipeline import new_wazuh_node
-from tocsin.runtime.wazuh import Wazuh, WazuhFiles
+from tocsin.runtime.wazuh import Wazuh
+from tocsin.runtime.wazuhfiles import WazuhFiles
 
 _CLUSTER = "trial"
 _FILE = "rule.xml"

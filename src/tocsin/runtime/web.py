@@ -7,6 +7,7 @@ page, however slow, delays an acknowledgement or a detection.
 import asyncio
 import contextlib
 import logging
+import os
 import socket
 import ssl
 import threading
@@ -26,11 +27,11 @@ from tocsin.model.errors import TocsinError
 from tocsin.model.people import PeopleStore
 from tocsin.runtime.child import Link
 from tocsin.runtime.config import Config
-from tocsin.runtime.eventlog import SpoolEventLog
+from tocsin.runtime.eventlog.log import SpoolEventLog
+from tocsin.runtime.eventlog.thread import SearchThread
 from tocsin.runtime.joining import join_when_ready
 from tocsin.runtime.metrics import exposition
 from tocsin.runtime.report import Report
-from tocsin.runtime.searchthread import SearchThread
 from tocsin.runtime.weblook import Quarantines, Rules, disk_of, processes_at
 from tocsin.runtime.workbench import make_workbench
 from tocsin.store.sqlite import SqliteStore
@@ -45,6 +46,8 @@ KEEP_NOTES_DAYS = 400.0
 TIDY_SECONDS = 3600.0
 STOP_SECONDS = 2
 IDLE_SECONDS = 75
+# Whatever receives and evaluates events gets the processor first.
+NICE = 10
 
 log = logging.getLogger(__name__)
 
@@ -102,6 +105,7 @@ def serve_web(
         health_url: where the supervisor tells the state of the processes.
         offer_setup: whether to print a link for the first user while there is none.
     """
+    os.nice(NICE)
     registry = CollectorRegistry()
     serving = threading.Event()
     link.report_regularly(

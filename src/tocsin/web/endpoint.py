@@ -90,19 +90,26 @@ class Endpoint:
         context = Context(self._site, self._room, request)
         key = self._key(request, beat.version)
         if key is None:
-            response = await self.page.handler(context)
+            response = await self._make(context)
         else:
-            response = await self._views.get(key, lambda: self.page.handler(context))
+            response = await self._views.get(key, lambda: self._make(context))
         if isinstance(response, Rendered):
             return _finished(request, response, beat.version)
         return response
+
+    async def _make(self, context: Context) -> Response:
+        if self.page.permission == "public":
+            return await self.page.handler(context)
+        async with self._room.turns.turn():
+            return await self.page.handler(context)
 
     async def json(self, request: Request) -> Response:
         """Answer with the JSON twin."""
         context = self._twin(request)
         if self.page.table is None:
             return context.json(await self.page.record(context) if self.page.record else None)
-        table = await self.page.table(context)
+        async with self._room.turns.turn():
+            table = await self.page.table(context)
         following = _next_link(context, "json", table.next)
         return Response(as_json(table, following), media_type="application/json")
 
@@ -111,7 +118,8 @@ class Endpoint:
         context = self._twin(request)
         if self.page.table is None:
             raise HTTPException(404, "There is no table here.")
-        table = await self.page.table(context)
+        async with self._room.turns.turn():
+            table = await self.page.table(context)
         headers = {"Content-Disposition": f'attachment; filename="{table.name}.csv"'}
         if following := _next_link(context, "csv", table.next):
             headers["Link"] = f'<{following}>; rel="next"'

@@ -24,6 +24,7 @@ from tocsin.web.pulse import Pulse
 from tocsin.web.rendering import Templates
 from tocsin.web.site import Site
 from tocsin.web.tables import Column, Table
+from tocsin.web.turns import Turns
 
 READ_SECONDS = 2.0
 READERS = 8
@@ -39,13 +40,14 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """What all requests share: the templates, the threads for reading, the pulse of the store."""
+    """What all requests share: templates, threads for reading, turns, the pulse of the store."""
 
     templates: Templates
     pulse: Pulse
     readers: ThreadPoolExecutor = field(
         default_factory=lambda: ThreadPoolExecutor(READERS, "web-read")
     )
+    turns: Turns = field(default_factory=Turns)
 
 
 class Rendered(Response):

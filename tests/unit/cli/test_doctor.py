@@ -17,6 +17,8 @@ import yaml
 from tests.unit.cli.commandline import EXECUTABLE, Commands, environment, run
 
 NODE = Path("tocsin-setup/prod")
+# The first lines that `tocsin serve` writes, in this order.
+ADDRESSES = ("listening on", "dashboard", "health and metrics")
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         [EXECUTABLE, "serve", "--port", "0"],
         cwd=folder,
         stderr=subprocess.PIPE,
-        env=environment(TOCSIN__HEALTH__PORT="0"),
+        env=environment(TOCSIN__HEALTH__PORT="0", TOCSIN__WEB__PORT="0"),
     )
     timer = threading.Timer(120, process.kill)
     timer.start()
@@ -52,16 +54,24 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         stack.callback(timer.cancel)
         stack.callback(process.send_signal, signal.SIGTERM)
         assert process.stderr is not None
-        greeting = (process.stderr.readline() + process.stderr.readline()).decode()
-        ports = re.findall(r":(\d+)\b", greeting)
+        greeting = {name: process.stderr.readline().decode() for name in ADDRESSES}
+        ports = {name: _port(name, line) for name, line in greeting.items()}
+        health = ports["health and metrics"]
         # What else it writes is of no interest, and must not fill the pipe.
         threading.Thread(target=process.stderr.read, daemon=True).start()
-        _connect(folder, ports[0])
+        _connect(folder, ports["listening on"])
         (folder / "tocsin.yaml").write_text(
-            yaml.safe_dump({"data": str(folder / "tocsin-data"), "health": {"port": int(ports[1])}})
+            yaml.safe_dump({"data": str(folder / "tocsin-data"), "health": {"port": int(health)}})
         )
-        _wait_until_ready(f"http://127.0.0.1:{ports[1]}/readyz", process)
-        yield Served(folder, ports[1])
+        _wait_until_ready(f"http://127.0.0.1:{health}/readyz", process)
+        yield Served(folder, health)
+
+
+def _port(name: str, line: str) -> str:
+    """Return the port in the line of the greeting that gives this address."""
+    found = re.search(rf"{name}.*:(\d+)\b", line)
+    assert found, line
+    return found[1]
 
 
 def _connect(folder: Path, port: str) -> None:
@@ -71,12 +81,14 @@ def _connect(folder: Path, port: str) -> None:
 
 
 def _wait_until_ready(url: str, process: subprocess.Popen[bytes]) -> None:
-    while True:
-        assert process.poll() is None
-        with contextlib.suppress(httpx2.TransportError):
-            if httpx2.get(url, trust_env=False).status_code == 200:
-                return
-        time.sleep(0.05)
+    # One client: each would read the certificates of all the system's authorities.
+    with httpx2.Client(trust_env=False) as http:
+        while True:
+            assert process.poll() is None
+            with contextlib.suppress(httpx2.TransportError):
+                if http.get(url).status_code == 200:
+                    return
+            time.sleep(0.05)
 
 
 @pytest.mark.timeout(60)

@@ -4,13 +4,24 @@ import pytest
 
 from tests.unit.cli.commandline import Commands, run
 
-GROUPS = ("clusters", "rules", "notify", "quarantine", "wazuh")
+GROUPS = ("clusters", "incidents", "notify", "quarantine", "rules", "tokens", "users", "wazuh")
 COMMANDS = (
     "serve",
     "sources",
     "demo",
     "detect",
     "alerts",
+    "events",
+    "explain",
+    "incidents show",
+    "incidents export",
+    "incidents ack",
+    "incidents contain",
+    "incidents close",
+    "incidents reopen",
+    "incidents assign",
+    "incidents note",
+    "incidents pin",
     "setup",
     "setup adopt",
     "clusters add",
@@ -19,6 +30,8 @@ COMMANDS = (
     "clusters revoke",
     "doctor",
     "backfill",
+    "backup",
+    "restore",
     "logtest",
     "bench",
     "rules list",
@@ -30,6 +43,13 @@ COMMANDS = (
     "notify route",
     "quarantine list",
     "quarantine show",
+    "users add",
+    "users list",
+    "users passwd",
+    "users disable",
+    "tokens create",
+    "tokens list",
+    "tokens revoke",
     "wazuh compare",
 )
 

@@ -10,7 +10,7 @@ from tests.unit.cli.commandline import Commands
 from tests.unit.runtime.rulefiles import event, lines
 from tocsin.cli import wazuhwarnings
 from tocsin.runtime.config import Config
-from tocsin.runtime.wazuh import WazuhFiles
+from tocsin.runtime.wazuhfiles import WazuhFiles
 
 # The package has the function under this name.
 serve = importlib.import_module("tocsin.cli.serve")

@@ -7,7 +7,7 @@ from pathlib import Path
 from tests.unit.audit import encoded, event_list, item
 from tocsin.ingest.seal import Sealer
 from tocsin.ingest.spool import PostMeta, SpoolHistory, SpoolSettings, SpoolWriter
-from tocsin.runtime.eventlog import SpoolEventLog
+from tocsin.runtime.eventlog.log import SpoolEventLog
 
 SEALER = Sealer(bytes(32))
 SETTINGS = SpoolSettings(min_free_bytes=0, tick_seconds=60)

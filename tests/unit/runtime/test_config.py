@@ -7,7 +7,7 @@ import pytest
 from tocsin.model.errors import LoadError, TocsinError
 from tocsin.notify import AlertmanagerSettings, SlackSettings, WebhookSettings
 from tocsin.runtime.config import Config, load_config
-from tocsin.runtime.wazuh import WazuhFiles
+from tocsin.runtime.wazuhfiles import WazuhFiles
 
 SECRET = "correct-horse-battery"
 

@@ -19,7 +19,8 @@ from tocsin.runtime.explaining import explain_alert, explain_event, explain_wazu
 from tocsin.runtime.pipeline import Pipeline
 from tocsin.runtime.rulefile import read_rule_file
 from tocsin.runtime.rules import InForce, load_rules
-from tocsin.runtime.wazuh import WazuhFiles, load_wazuh_files
+from tocsin.runtime.wazuh import load_wazuh_files
+from tocsin.runtime.wazuhfiles import WazuhFiles
 
 CLUSTER = "prod"
 SIGMA = """\

@@ -3,7 +3,8 @@ from pathlib import Path
 import pytest
 
 from tocsin.model.errors import LoadError
-from tocsin.runtime.wazuh import WazuhFiles, load_wazuh, load_wazuh_files
+from tocsin.runtime.wazuh import load_wazuh, load_wazuh_files
+from tocsin.runtime.wazuhfiles import WazuhFiles
 
 RULES = (
     '<group name="g,"><rule id="100001" level="5"><decoded_as>json</decoded_as>'

@@ -12,7 +12,7 @@ from tests.unit.store.samples import HOSTILE, hostile_alert, make_alert
 from tocsin.model.ports import AlertFilter, StoreUnavailable
 from tocsin.model.queries import QueryTooWide
 from tocsin.store import SqliteStore
-from tocsin.store.sqlite import queries, search
+from tocsin.store.sqlite import search
 from tocsin.store.sqlite.database import READERS
 
 ALPHABET = "abAB \"\\'\u0000\u0130\u0131S\u017fKk\u212aßé*-\U0001f600"
@@ -101,14 +101,10 @@ def ruin(store: SqliteStore) -> None:
         connection.execute("UPDATE alert_text_data SET block = x'00ff00ff00ff00ff'")
 
 
-def test_what_takes_too_long_is_refused(
-    store: SqliteStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_takes_too_long_is_refused(store: SqliteStore) -> None:
     store.record([make_alert(f"a{n}") for n in range(1000)], {}, 1.0)
-    monkeypatch.setattr(queries, "QUERY_SECONDS", 0.0)
     with pytest.raises(QueryTooWide, match="narrow the time range"):
-        store.count(AlertFilter(text="zz"))
-    monkeypatch.undo()
+        store.count(AlertFilter(text="zz"), seconds=0.0)
     assert store.count(AlertFilter(text="zz")) == 0
 
 
@@ -118,13 +114,10 @@ def test_an_ordinary_alert_is_no_needle_in_a_haystack(store: SqliteStore) -> Non
     assert found(store, "") == {alert.id for alert in alerts}
 
 
-def test_whoever_finds_all_readers_busy_is_told_in_time(
-    store: SqliteStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(queries, "QUERY_SECONDS", 0.01)
+def test_whoever_finds_all_readers_busy_is_told_in_time(store: SqliteStore) -> None:
     with contextlib.ExitStack() as others:
         for _ in range(READERS):
             others.enter_context(store._database.read())
         with pytest.raises(StoreUnavailable, match="busy"):
-            store.count(AlertFilter(text="x"))
+            store.count(AlertFilter(text="x"), seconds=0.01)
     assert store.count() == 0

@@ -9,7 +9,7 @@ from tocsin.ingest.seal import Sealer
 from tocsin.ingest.spool import SpoolHistory
 from tocsin.lifeline.words import state_of
 from tocsin.model.people import Role, User
-from tocsin.runtime.eventlog import SpoolEventLog
+from tocsin.runtime.eventlog.log import SpoolEventLog
 from tocsin.store import SqliteStore
 from tocsin.web.access.access import IDLE_SECONDS, SESSION_SECONDS
 from tocsin.web.access.secret import digest_of

@@ -18,7 +18,7 @@ from tests.unit.web.sites import make_site
 from tocsin.ingest.spool import SpoolHistory
 from tocsin.model.events import EventKey
 from tocsin.model.ports import LineUpdate
-from tocsin.runtime.eventlog import SpoolEventLog
+from tocsin.runtime.eventlog.log import SpoolEventLog
 from tocsin.store import SqliteStore
 from tocsin.web.app import make_app
 from tocsin.web.site import Site

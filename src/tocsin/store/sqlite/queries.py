@@ -14,16 +14,20 @@ import msgspec
 
 from tocsin.model.alert import SEVERITIES, Severity
 from tocsin.model.ports import AlertFilter, StoredAlert
-from tocsin.model.queries import Bucket, EventBucket, Facet, FacetName, Usage
+from tocsin.model.queries import (
+    QUERY_SECONDS,
+    Bucket,
+    EventBucket,
+    Facet,
+    FacetName,
+    Usage,
+)
 from tocsin.store.sqlite import rollup, search
 from tocsin.store.sqlite.body import stored_alerts
 from tocsin.store.sqlite.database import Database
 from tocsin.store.sqlite.filters import as_stamp, conditions, within_json
 from tocsin.store.sqlite.retention import unused_bytes, used_bytes
 from tocsin.store.sqlite.rollup import Grid
-
-QUERY_SECONDS = 1.8
-"""A little less than what a page waits for."""
 
 _DAY_SECONDS = 86400
 
@@ -62,9 +66,9 @@ class SqliteQueries:
             ).fetchall()
         return stored_alerts(rows)
 
-    def count(self, where: AlertFilter = _ALL) -> int:
+    def count(self, where: AlertFilter = _ALL, seconds: float = QUERY_SECONDS) -> int:
         """Return how many alerts match."""
-        with self._database.read(QUERY_SECONDS) as connection:
+        with self._database.read(seconds) as connection:
             if rollup.answers(where):
                 query, values = rollup.counts(where)
                 return _number(connection, f"SELECT ifnull(sum(count), 0) {query}", values)
@@ -72,7 +76,12 @@ class SqliteQueries:
             return _number(connection, f"SELECT count(*) FROM alert WHERE {tests}", values)  # noqa: S608 - constant clauses, values are bound
 
     def timeline(
-        self, where: AlertFilter, start: datetime, end: datetime, buckets: int
+        self,
+        where: AlertFilter,
+        start: datetime,
+        end: datetime,
+        buckets: int,
+        seconds: float = QUERY_SECONDS,
     ) -> list[Bucket]:
         """Return matching alerts by their events' time, in buckets of equal length."""
         grid = Grid.of(start, end, buckets)
@@ -82,7 +91,7 @@ class SqliteQueries:
             since=None if where.since == start else where.since,
             until=None if where.until == end else where.until,
         )
-        with self._database.read(QUERY_SECONDS) as connection:
+        with self._database.read(seconds) as connection:
             if rollup.answers(where):
                 query, values = rollup.counts(where, grid)
                 amount = "sum(count)"
@@ -100,9 +109,11 @@ class SqliteQueries:
             counts[bucket][SEVERITIES[severity]] = count
         return [Bucket(grid.start(number), found) for number, found in enumerate(counts)]
 
-    def facets(self, where: AlertFilter, by: FacetName, limit: int) -> list[Facet]:
+    def facets(
+        self, where: AlertFilter, by: FacetName, limit: int, seconds: float = QUERY_SECONDS
+    ) -> list[Facet]:
         """Return the most frequent values among matching alerts, the most frequent first."""
-        with self._database.read(QUERY_SECONDS) as connection:
+        with self._database.read(seconds) as connection:
             if by == "technique":
                 found = _technique_facets(connection, where)
             else:

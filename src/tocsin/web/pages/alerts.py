@@ -1,17 +1,19 @@
 """Alerts: what was found, over time and as a list, narrowed down by links and a form."""
 
-import asyncio
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import TypeVar
 
 import msgspec
 from starlette.responses import Response
 
 from tocsin.model.alert import SEVERITIES
 from tocsin.model.errors import TocsinError
-from tocsin.model.ports import AlertFilter, StoredAlert
-from tocsin.model.queries import Facet, FacetName, QueryTooWide
+from tocsin.model.ports import AlertFilter, StoredAlert, StoreUnavailable
+from tocsin.model.queries import Bucket, Facet, FacetName, QueryTooWide
 from tocsin.web.charts import Chart, stacked
 from tocsin.web.filters import ALERT_PARAMETERS, alert_filter, number
 from tocsin.web.page import Context, Page
@@ -19,6 +21,8 @@ from tocsin.web.tables import Column, Table
 
 BUCKETS = 48
 FACET_VALUES = 8
+# For all that stands around the list; people came for the list.
+ASIDE_SECONDS = 0.12
 # Offered as ranges of time; one of them is the chart's where none is chosen.
 RANGES = (("1h", "1 hour"), ("24h", "24 hours"), ("7d", "7 days"), ("30d", "30 days"))
 _SPANS = (
@@ -34,6 +38,8 @@ _FACETS: tuple[tuple[FacetName, str, str], ...] = (
     ("cluster", "cluster", "Clusters"),
 )
 
+_T = TypeVar("_T")
+
 
 @dataclass(frozen=True, slots=True)
 class FacetBox:
@@ -42,6 +48,15 @@ class FacetBox:
     title: str
     parameter: str
     values: Sequence[Facet] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Aside:
+    """What stands around the list; None is what would have kept the page waiting."""
+
+    total: int | None
+    chart: Chart | None
+    facets: Sequence[FacetBox]
 
 
 def resource_of(row: StoredAlert) -> str | None:
@@ -90,23 +105,17 @@ async def show(context: Context) -> Response:
     where = alert_filter(context.query, context.now)
     table = await alert_table(context)
     start, end = chart_range(where, table.rows, context.now)
-    # Counting values among all alerts there are would take seconds, and nobody asked for it.
-    drawn = msgspec.structs.replace(where, since=start)
-    total, chart, facets = await asyncio.gather(
-        _count(context, where),
-        _chart(context, where, start, end),
-        asyncio.gather(*(_facet(context, drawn, *facet) for facet in _FACETS)),
-    )
+    aside = await context.read(_aside, context, where, table, start, end)
     rules = await context.read(context.site.workbench.rules)
     return context.page(
         "alerts.html",
         table=table,
         where=where,
-        total=total,
-        chart=chart,
+        total=aside.total,
+        chart=aside.chart,
         chart_start=start,
         chart_end=end,
-        facets=facets,
+        facets=aside.facets,
         rule_titles={rule.id: rule.title for rule in rules},
         ranges=RANGES,
         chips=chips(context),
@@ -144,32 +153,39 @@ def chips(context: Context) -> list[tuple[str, str, str]]:
     ]
 
 
-async def _chart(
-    context: Context, where: AlertFilter, start: datetime, end: datetime
-) -> Chart | None:
-    try:
-        buckets = await context.read(context.site.alerts.timeline, where, start, end, BUCKETS)
-    except (QueryTooWide, TimeoutError):
+def _aside(
+    context: Context, where: AlertFilter, table: Table, start: datetime, end: datetime
+) -> Aside:
+    """Count what can be counted at once, one question after the other; runs in a thread."""
+    alerts = context.site.alerts
+    deadline = time.monotonic() + ASIDE_SECONDS
+
+    def in_time(ask: Callable[[float], _T]) -> _T | None:
+        left = deadline - time.monotonic()
+        if left <= 0:
+            return None
+        try:
+            return ask(left)
+        except (QueryTooWide, StoreUnavailable):
+            return None
+
+    # Counting values among all alerts there are would take seconds, and nobody asked for it.
+    drawn = msgspec.structs.replace(where, since=start)
+    is_all = table.next is None and not context.query.get("before")
+    total = len(table.rows) if is_all else in_time(lambda left: alerts.count(where, left))
+    buckets = in_time(lambda left: alerts.timeline(where, start, end, BUCKETS, left))
+    facets = [
+        FacetBox(title, parameter, in_time(partial(alerts.facets, drawn, name, FACET_VALUES)))
+        for name, parameter, title in _FACETS
+    ]
+    return Aside(total, _chart(buckets, end), facets)
+
+
+def _chart(buckets: Sequence[Bucket] | None, end: datetime) -> Chart | None:
+    if buckets is None:
         return None
     starts = [bucket.start for bucket in buckets]
     return stacked(starts, [bucket.counts for bucket in buckets], end, SEVERITIES)
-
-
-async def _count(context: Context, where: AlertFilter) -> int | None:
-    try:
-        return await context.read(context.site.alerts.count, where)
-    except (QueryTooWide, TimeoutError):
-        return None
-
-
-async def _facet(
-    context: Context, where: AlertFilter, name: FacetName, parameter: str, title: str
-) -> FacetBox:
-    try:
-        values = await context.read(context.site.alerts.facets, where, name, FACET_VALUES)
-    except (QueryTooWide, TimeoutError):
-        return FacetBox(title, parameter, None)
-    return FacetBox(title, parameter, values)
 
 
 async def _newest(context: Context) -> StoredAlert | None:

@@ -11,8 +11,8 @@ from tests.unit.audit import event_list, item
 from tocsin.model.events import EventFilter
 from tocsin.normalize.decode import decode
 from tocsin.normalize.shown import shown_event
-from tocsin.runtime.eventmatch import holds_text, matcher
-from tocsin.runtime.prefilter import plain_run, prefilter
+from tocsin.runtime.eventlog.match import holds_text, matcher
+from tocsin.runtime.eventlog.prefilter import plain_run, prefilter
 
 # Few letters, so that texts are found in each other, and all that JSON has two ways to write.
 letters = st.sampled_from(list('aAbk-./\\"<&>[] \té漢\U0001f600\x00\x7f1'))

@@ -19,9 +19,9 @@ from tocsin.model.events import NEWEST, EventFilter, EventKey, EventPage, FoundE
 from tocsin.normalize.decode import decode
 from tocsin.normalize.redact import MARK
 from tocsin.normalize.shown import shown_event
-from tocsin.runtime.eventmatch import holds_text, matcher
-from tocsin.runtime.postevents import Hurry, TooLongError, backwards, forwards
-from tocsin.runtime.prefilter import Prefilter, prefilter
+from tocsin.runtime.eventlog.match import holds_text, matcher
+from tocsin.runtime.eventlog.posts import Hurry, TooLongError, backwards, forwards
+from tocsin.runtime.eventlog.prefilter import Prefilter, prefilter
 
 # How long `page` looks for more when it has found nothing, and when it has found something.
 PAGE_SECONDS = 1.0

@@ -16,8 +16,8 @@ from tocsin.ingest.spool import post as spool_post
 from tocsin.ingest.spool.layout import spool_files
 from tocsin.model.events import EventFilter, EventKey, FoundEvent, Progress
 from tocsin.normalize.decode import decode
-from tocsin.runtime import postevents
-from tocsin.runtime.eventlog import SpoolEventLog
+from tocsin.runtime.eventlog import posts
+from tocsin.runtime.eventlog.log import SpoolEventLog
 
 
 def names(log: SpoolEventLog, **where: object) -> list[str]:
@@ -156,7 +156,7 @@ def test_the_event_of_an_alert(tmp_path: Path) -> None:
 
 
 def test_a_body_in_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(postevents, "HELD_EVENTS", 3)
+    monkeypatch.setattr(posts, "HELD_EVENTS", 3)
     padding = {"annotations": {"padding": "x" * 1_200_000}}
     body = post(*(named(number, **padding) for number in range(10)))
     assert len(body) > spool_post.PIECE_BYTES

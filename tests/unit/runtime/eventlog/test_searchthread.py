@@ -8,8 +8,8 @@ import pytest
 from tests.unit.runtime.spooled import post, spool
 from tocsin.model.events import EventFilter, EventKey, FoundEvent
 from tocsin.model.ports import StoreUnavailable
-from tocsin.runtime import searchthread
-from tocsin.runtime.searchthread import NICE, SearchThread
+from tocsin.runtime.eventlog import thread as module
+from tocsin.runtime.eventlog.thread import NICE, SearchThread
 
 
 def test_it_answers_as_the_log_does(tmp_path: Path) -> None:
@@ -39,7 +39,7 @@ class _Slow:
 
 
 def test_one_at_a_time_at_low_priority(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(searchthread, "WAIT_SECONDS", 0.05)
+    monkeypatch.setattr(module, "WAIT_SECONDS", 0.05)
     slow = _Slow()
     thread = SearchThread(slow)  # type: ignore[arg-type]
     try:

@@ -1,0 +1,1 @@
+"""Search of the events that the spool retains."""

@@ -1,0 +1,103 @@
+"""Texts that run as script, or mislead readers, wherever they are shown unescaped.
+
+Each payload that would run calls `ran(NUMBER)`, so that a page can tell whether it did.
+"""
+
+from typing import Final
+
+_TEMPLATES: Final = (
+    # Plain text between tags.
+    "<script>ran(N)</script>",
+    "<ScRiPt >ran(N)</sCrIpT >",
+    "<script/x>ran(N)</script>",
+    "<<script>ran(N);//<</script>",
+    "<script src=data:text/javascript,ran(N)></script>",
+    "<script type=module>ran(N)</script>",
+    "<scr<script>ipt>ran(N)</scr</script>ipt>",
+    "<img src=x onerror=ran(N)>",
+    "<img/src=x/onerror=ran(N)>",
+    "<img src=x onerror=&#114;an(N)>",
+    "<img src='x'onerror='ran(N)'",
+    "<IMG SRC=x ONERROR=ran(N)>",
+    "<image src=x onerror=ran(N)>",
+    "<svg onload=ran(N)>",
+    "<svg/onload=ran(N)>",
+    "<svg><script>ran(N)</script></svg>",
+    "<svg><animate onbegin=ran(N) attributeName=x dur=1s>",
+    "<svg><a xlink:href=javascript:ran(N)><text y=20>click</text></a></svg>",
+    "<svg><use href=data:image/svg+xml,<svg/onload=ran(N)>></svg>",
+    "<svg><foreignObject><img src=x onerror=ran(N)></foreignObject></svg>",
+    "<math><mtext><img src=x onerror=ran(N)></mtext></math>",
+    "<math><mtext><table><mglyph><style><img src=x onerror=ran(N)>",
+    "<body onload=ran(N)>",
+    "<body onpageshow=ran(N)>",
+    "<iframe srcdoc='<script>parent.ran(N)</script>'></iframe>",
+    "<iframe src=javascript:parent.ran(N)></iframe>",
+    "<iframe onload=ran(N)></iframe>",
+    "<object data=javascript:ran(N)></object>",
+    "<object data=x onerror=ran(N)></object>",
+    "<embed src=javascript:ran(N)>",
+    "<video src=x onerror=ran(N)></video>",
+    "<video><source onerror=ran(N)></video>",
+    "<audio src=x onerror=ran(N)>",
+    "<input autofocus onfocus=ran(N)>",
+    "<select autofocus onfocus=ran(N)></select>",
+    "<textarea autofocus onfocus=ran(N)></textarea>",
+    "<details open ontoggle=ran(N)>x</details>",
+    "<link rel=stylesheet href=x onerror=ran(N)>",
+    "<style onload=ran(N)></style>",
+    "<style>@keyframes x{}</style><b style=animation-name:x onanimationstart=ran(N)>x</b>",
+    "<meta http-equiv=refresh content='0;url=javascript:ran(N)'>",
+    "<base href=javascript:ran(N)//>",
+    "<form action=javascript:ran(N)><button autofocus onfocus=ran(N)>x</button></form>",
+    "<a href=javascript:ran(N)>click</a>",
+    "<a href='java&#10;script:ran(N)'>click</a>",
+    "<marquee onstart=ran(N)>x</marquee>",
+    "<noscript><p title='</noscript><img src=x onerror=ran(N)>'>",
+    "<template shadowrootmode=open><img src=x onerror=ran(N)></template>",
+    "<x hx-get=/login hx-trigger=load hx-on::load=ran(N)>x</x>",
+    "<div hx-on:htmx:after-init='ran(N)' data-hx-get=/login data-hx-trigger=load>x</div>",
+    # Out of an attribute, an element of text, a comment, a script.
+    '"><script>ran(N)</script>',
+    "'><script>ran(N)</script>",
+    '" autofocus onfocus=ran(N) x="',
+    "' autofocus onfocus=ran(N) x='",
+    "` onmouseover=ran(N) `",
+    "</title><script>ran(N)</script>",
+    "</textarea><script>ran(N)</script>",
+    "</style><script>ran(N)</script>",
+    "</pre></code><script>ran(N)</script>",
+    "--><script>ran(N)</script><!--",
+    "]]><script>ran(N)</script>",
+    "</script><script>ran(N)</script>",
+    "';ran(N);//",
+    '"-ran(N)-"',
+    "javascript:ran(N)",
+    "javascript://x/%0aran(N)",
+    "data:text/html,<script>ran(N)</script>",
+    # Templates.
+    "{{ ran(N) }}{% print ran(N) %}${ran(N)}#{ran(N)}",
+    "{{ ''.__class__.__mro__ }} N",
+    "{{constructor.constructor('ran(N)')()}}",
+    # Encodings that somebody may take back.
+    "&lt;script&gt;ran(N)&lt;/script&gt;",
+    "%3Cscript%3Eran(N)%3C/script%3E",
+    "\\u003cscript\\u003eran(N)\\u003c/script\\u003e",
+    "+ADw-script+AD4-ran(N)+ADw-/script+AD4-",
+    "\uff1cscript\uff1eran(N)\uff1c/script\uff1e",
+    # Characters that do not print, split words or reorder lines.
+    "<scr\x00ipt>ran(N)</scr\x00ipt>",
+    "<img\x0csrc=x\x0conerror=ran(N)>",
+    "<img src=x\nonerror\n=\nran(N)>",
+    "java\tscript:ran(N) \x1b[2J\x1b]0;N\x07 \x7f\x9b31m",
+    "\u202etpircs\u202c \u2066isolated N\u2069 \u200e\u200f\u061c",
+    "zero\u200bwidth\u2060N\ufeff soft\u00adhyphen",
+    "line\u2028N\u2029paragraph\x85next\vtab\r\nend",
+    "\U000e0041tags\U000e007f N \ufff9note\ufffb",
+    "=cmd|' /C calc'!A0 N",
+)
+
+PAYLOADS: Final = tuple(
+    template.replace("(N)", f"({number})").replace(" N", f" {number}")
+    for number, template in enumerate(_TEMPLATES)
+)
