@@ -142,6 +142,7 @@ def test_a_damaged_wal_takes_the_position_with_it(folder: Path, seed: int) -> No
     check_and_rebuild(folder)
 
 
+@pytest.mark.robustness
 @pytest.mark.parametrize("kind", [sqlite3.OperationalError, sqlite3.DatabaseError])
 def test_any_statement_may_fail_at_any_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: type[sqlite3.Error]

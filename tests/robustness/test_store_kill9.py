@@ -131,6 +131,7 @@ def kill_rounds(folder: Path, rounds: int, seed: int) -> None:
     assert settled
 
 
+@pytest.mark.robustness
 @pytest.mark.timeout(60)
 def test_two_kills(tmp_path: Path) -> None:
     kill_rounds(tmp_path, rounds=2, seed=1)

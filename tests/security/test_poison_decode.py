@@ -169,6 +169,7 @@ def test_s3_last_of_duplicate_keys_wins(first: str) -> None:
         assert all(alert.actor.user == "alice" for alert in found)
 
 
+@pytest.mark.robustness
 def test_s6_endless_list_is_read_within_bounds() -> None:
     program = textwrap.dedent(
         """
