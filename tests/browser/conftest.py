@@ -31,7 +31,7 @@ def dashboard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
 def chromium() -> Iterator[Browser]:
     """Return the distribution's Chromium."""
     if not Path(CHROMIUM).exists():
-        pytest.skip(f"there is no {CHROMIUM}; name a Chromium in CHROMIUM")
+        pytest.fail(f"there is no {CHROMIUM}; name a Chromium in CHROMIUM")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         yield browser
