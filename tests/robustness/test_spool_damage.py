@@ -123,6 +123,7 @@ def test_flipped_bits(states: list[Crashed], index: int, suffix: str, copy: Path
         assert_accounted(crashed, copy, spool_damage.flip(name, bit))
 
 
+@pytest.mark.robustness
 @pytest.mark.timeout(7200)
 def test_flipped_bits_of_a_sealed_file(sealed: Crashed, copy: Path) -> None:
     name = sorted(path.name for path in sealed.folder.glob("*.spool"))[1]

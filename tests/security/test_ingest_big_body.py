@@ -66,6 +66,7 @@ def test_s6_a_large_body_is_stored_in_bounded_memory(tmp_path: Path, block: byte
             assert zlib.crc32(block * 8) == zlib.crc32(next(stored.pieces())[: len(block) * 8])
 
 
+@pytest.mark.robustness
 @pytest.mark.timeout(60)
 def test_s6_chunks_without_end_are_cut(tmp_path: Path) -> None:
     def endless() -> Iterator[bytes]:

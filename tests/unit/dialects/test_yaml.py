@@ -175,6 +175,7 @@ def test_size_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "more than 100 values" in fault_of("[" + "a," * 200 + "]")
 
 
+@pytest.mark.robustness
 def test_s13_hostile_files_end_in_a_fault_and_little_memory() -> None:
     program = textwrap.dedent(
         """
