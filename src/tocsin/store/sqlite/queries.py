@@ -85,11 +85,12 @@ class SqliteQueries:
     ) -> list[Bucket]:
         """Return matching alerts by their events' time, in buckets of equal length."""
         grid = Grid.of(start, end, buckets)
-        # Bounds of the filter that are those of the timeline are taken to the minute with it.
+        # Bounds of the filter that are those of the timeline are taken to the minute with it,
+        # but not to the hour, as its buckets are: other alerts than those asked for lie there.
         where = msgspec.structs.replace(
             where,
-            since=None if where.since == start else where.since,
-            until=None if where.until == end else where.until,
+            since=grid.begin if where.since == start else where.since,
+            until=grid.end if where.until == end else where.until,
         )
         with self._database.read(seconds) as connection:
             if rollup.answers(where):

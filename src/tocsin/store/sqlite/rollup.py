@@ -32,14 +32,23 @@ _COUNTS = """
 class Grid:
     """Buckets of equal length over a range of minutes since the epoch.
 
-    A bucket of an hour or more begins with an hour and has whole hours.
+    A bucket of an hour or more begins with an hour and has whole hours, so the first and the last
+    one may reach beyond the range.
     """
 
-    def __init__(self, first: int, step: int, length: int) -> None:
+    def __init__(self, begin: int, end: int, buckets: int) -> None:
+        step = -(-(end - begin) // buckets)
+        first = begin
+        if step >= _HOUR:
+            first -= first % _HOUR
+            step = -(-(end - first) // buckets)
+            step += -step % _HOUR
+        self.begin = _moment(begin)
+        self.end = _moment(end)
         self.first = first
         self.step = step
-        self.length = length
-        self.last = first + step * length
+        self.length = -(-(end - first) // step)
+        self.last = first + step * self.length
 
     @classmethod
     def of(cls, start: datetime, end: datetime, buckets: int) -> "Grid":
@@ -56,16 +65,15 @@ class Grid:
             raise TocsinError(message)
         first = int(start.timestamp() // _MINUTE_SECONDS)
         last = -int(-end.timestamp() // _MINUTE_SECONDS)
-        step = -(-(last - first) // buckets)
-        if step >= _HOUR:
-            first -= first % _HOUR
-            step = -(-(last - first) // buckets)
-            step += -step % _HOUR
-        return cls(first, step, -(-(last - first) // step))
+        return cls(first, last, buckets)
 
     def start(self, number: int) -> datetime:
         """Return when a bucket starts."""
-        return datetime.fromtimestamp((self.first + number * self.step) * _MINUTE_SECONDS, UTC)
+        return _moment(self.first + number * self.step)
+
+
+def _moment(minute: int) -> datetime:
+    return datetime.fromtimestamp(minute * _MINUTE_SECONDS, UTC)
 
 
 def answers(where: AlertFilter) -> bool:

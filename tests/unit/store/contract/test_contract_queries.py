@@ -120,6 +120,15 @@ def test_timelines(
         assert counted == Counter(alert.rule.severity for alert in expected(inside))
 
 
+def test_a_timeline_of_whole_hours_leaves_out_what_is_before_its_start(store: Store) -> None:
+    fill(store)
+    start, end = START + 2 * MINUTE, START + 121 * MINUTE
+    where = AlertFilter(since=start, until=end)
+    found = store.timeline(where, start, end, 2)
+    assert found[0].start == START
+    assert sum(sum(bucket.counts.values()) for bucket in found) == len(expected(where))
+
+
 def test_a_timeline_counts_each_alert_in_its_bucket(store: Store) -> None:
     fill(store)
     for bucket in store.timeline(AlertFilter(), START, START + 180 * MINUTE, 36):
