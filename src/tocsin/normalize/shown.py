@@ -20,7 +20,7 @@ MAX_DEPTH = 100
 _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 _KINDS_OF_SECRETS = frozenset({"Secret", "SecretList"})
 # Where a Secret, a JSON patch of one and its last applied form have their content.
-_SECRET_CONTENT = frozenset({"data", "stringData", "value", _LAST_APPLIED})
+SECRET_CONTENT = frozenset({"data", "stringData", "value", _LAST_APPLIED})
 _SEPARATORS = ("\n", "\t", "\f", "\r")
 _LONG_NAME = 100
 
@@ -45,8 +45,7 @@ def shown_event(raw: bytes) -> dict[str, object]:
         event = None
     if not isinstance(event, dict):
         return {UNREADABLE: len(raw)}
-    ref = event.get("objectRef")
-    of_secret = isinstance(ref, dict) and ref.get("resource") == "secrets"
+    of_secret = is_about_secrets(event)
     # One look at all texts together: nearly no event holds anything that looks like a secret.
     cleaner = _Cleaner(scrub=holds_secret("\n".join(_texts(event))))
     return {
@@ -63,10 +62,10 @@ class _Cleaner:
 
     def clean(self, key: str, value: object, *, depth: int, of_secret: bool) -> object:
         """Return a value that stands under `key` without its secrets."""
-        if of_secret and key in _SECRET_CONTENT:
-            return _covered(value)
+        if of_secret and key in SECRET_CONTENT:
+            return covered(value)
         if isinstance(value, str):
-            return MARK if value and _is_sensitive(key) else self._text(value)
+            return MARK if value and is_sensitive(key) else self._text(value)
         if depth > MAX_DEPTH:
             return TOO_DEEP
         if isinstance(value, dict):
@@ -78,15 +77,14 @@ class _Cleaner:
     def _mapping(
         self, value: dict[str, object], *, depth: int, of_secret: bool
     ) -> dict[str, object]:
-        kind = value.get("kind")
-        of_secret = of_secret or (isinstance(kind, str) and kind in _KINDS_OF_SECRETS)
+        of_secret = of_secret or is_secret(value)
         cleaned = {
             self._text(key): self.clean(key, item, depth=depth + 1, of_secret=of_secret)
             for key, item in value.items()
         }
         # A variable of a container: {"name": "DB_PASSWORD", "value": "..."}.
         name = value.get("name")
-        if isinstance(name, str) and isinstance(value.get("value"), str) and _is_sensitive(name):
+        if isinstance(name, str) and isinstance(value.get("value"), str) and is_sensitive(name):
             cleaned["value"] = MARK
         return cleaned
 
@@ -122,14 +120,27 @@ def _clean_together(texts: Sequence[str]) -> Sequence[str]:
     return [MARK] if holds_secret(" ".join(texts)) else texts
 
 
-def _covered(value: object) -> object:
+def is_about_secrets(event: dict[str, object]) -> bool:
+    """Whether the bodies of an event are those of a request for Secrets."""
+    ref = event.get("objectRef")
+    return isinstance(ref, dict) and ref.get("resource") == "secrets"
+
+
+def is_secret(members: dict[str, object]) -> bool:
+    """Whether an object is a Secret or a list of them."""
+    kind = members.get("kind")
+    return isinstance(kind, str) and kind in _KINDS_OF_SECRETS
+
+
+def covered(value: object) -> object:
     """Return the content of a Secret: which keys there are, and nothing else."""
     if isinstance(value, dict):
         return dict.fromkeys(value, MARK)
     return MARK if value is not None else None
 
 
-def _is_sensitive(name: str) -> bool:
+def is_sensitive(name: str) -> bool:
+    """Whether a name makes a secret of a value that need not look like one."""
     return _is_sensitive_name(name) if len(name) <= _LONG_NAME else holds_secret(f"{name}=x")
 
 

@@ -9,6 +9,7 @@ from tocsin.normalize.redact import MARK
 from tocsin.normalize.redactjson import redact_document, redact_json
 
 ROOM = 65_536
+LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
 
 @pytest.mark.parametrize(
@@ -29,6 +30,39 @@ ROOM = 65_536
             {"o": {"kind": "ConfigMap", "data": {"a": "eA=="}, "x": "Bearer abcdefgh"}},
             {"o": {"kind": "ConfigMap", "data": {"a": "eA=="}, "x": f"Bearer {MARK}"}},
         ),
+        (
+            {"kind": "SecretList", "items": [{"metadata": {"name": "a"}, "data": {"a": "eA=="}}]},
+            {"kind": "SecretList", "items": [{"metadata": {"name": "a"}, "data": {"a": MARK}}]},
+        ),
+        (
+            {"kind": "SecretList", "items": '[{"data":{"a":"eA=="}}]'},
+            {"kind": "SecretList", "items": MARK},
+        ),
+        (
+            {"kind": "Secret", "metadata": {"annotations": {LAST_APPLIED: "eA=="}}},
+            {"kind": "Secret", "metadata": {"annotations": {LAST_APPLIED: MARK}}},
+        ),
+        (
+            {
+                "kind": "Event",
+                "objectRef": {"resource": "secrets"},
+                "requestObject": [{"op": "add", "path": "/data/a", "value": "eA=="}],
+                "responseObject": {"data": {"a": "eA=="}},
+                "annotations": {"data": "x"},
+            },
+            {
+                "kind": "Event",
+                "objectRef": {"resource": "secrets"},
+                "requestObject": [{"op": "add", "path": "/data/a", "value": MARK}],
+                "responseObject": {"data": {"a": MARK}},
+                "annotations": {"data": "x"},
+            },
+        ),
+        (
+            {"env": [{"name": "DB_PASSWORD", "value": "x"}, {"name": "LEVEL", "value": "x"}]},
+            {"env": [{"name": "DB_PASSWORD", "value": MARK}, {"name": "LEVEL", "value": "x"}]},
+        ),
+        ({"kind": ["Secret"], "data": "x"}, {"kind": ["Secret"], "data": "x"}),
     ],
     ids=str,
 )
