@@ -110,8 +110,8 @@ class Endpoint:
             return context.json(await self.page.record(context) if self.page.record else None)
         async with self._room.turns.turn():
             table = await self.page.table(context)
-        following = _next_link(context, "json", table.next)
-        return Response(as_json(table, following), media_type="application/json")
+            body = await context.read(as_json, table, _next_link(context, "json", table.next))
+        return Response(body, media_type="application/json")
 
     async def csv(self, request: Request) -> Response:
         """Answer with the CSV twin; a `Link` header tells that there is more."""
@@ -120,10 +120,11 @@ class Endpoint:
             raise HTTPException(404, "There is no table here.")
         async with self._room.turns.turn():
             table = await self.page.table(context)
+            body = await context.read(as_csv, table)
         headers = {"Content-Disposition": f'attachment; filename="{table.name}.csv"'}
         if following := _next_link(context, "csv", table.next):
             headers["Link"] = f'<{following}>; rel="next"'
-        return Response(as_csv(table), headers=headers, media_type="text/csv")
+        return Response(body, headers=headers, media_type="text/csv")
 
     def _twin(self, request: Request) -> Context:
         person = self._allowed(request)

@@ -26,8 +26,9 @@ from tocsin.web.site import Site
 from tocsin.web.tables import Column, Table
 from tocsin.web.turns import Turns
 
-READ_SECONDS = 2.0
-READERS = 8
+# With the wait for a turn, an answer or a refusal comes within two seconds.
+READ_SECONDS = 1.4
+READERS = 4
 MAX_FORM_BYTES = 1024 * 1024
 MAX_FIELDS = 100
 PAGE_ROWS = 50

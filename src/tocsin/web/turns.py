@@ -6,8 +6,9 @@ from contextlib import asynccontextmanager
 
 from starlette.exceptions import HTTPException
 
-AT_ONCE = 6
-WAIT_SECONDS = 0.8
+# More of them at once only make each other late: there are few processors.
+AT_ONCE = 3
+WAIT_SECONDS = 0.5
 _CROWD = "Many pages are being asked for at this moment. Try again."
 
 

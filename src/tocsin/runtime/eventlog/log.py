@@ -26,7 +26,7 @@ from tocsin.runtime.eventlog.prefilter import Prefilter, prefilter
 # How long `page` looks for more when it has found nothing, and when it has found something.
 PAGE_SECONDS = 1.0
 SOME_SECONDS = 0.5
-FIND_SECONDS = 1.5
+FIND_SECONDS = 1.2
 
 _MICROSECONDS = 1_000_000
 # Posts are numbered as they were stored, which may be this much later than they were received.

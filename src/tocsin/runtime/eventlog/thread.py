@@ -14,7 +14,8 @@ from typing import TypeVar
 from tocsin.model.events import EventFilter, EventKey, EventLog, EventPage, FoundEvent, Progress
 from tocsin.model.ports import StoreUnavailable
 
-WAIT_SECONDS = 1.9
+# Less than what a page waits for.
+WAIT_SECONDS = 1.3
 NICE = 10
 
 T = TypeVar("T")

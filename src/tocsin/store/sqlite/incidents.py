@@ -9,6 +9,7 @@ from tocsin.model.alert import SEVERITIES
 from tocsin.model.errors import TocsinError
 from tocsin.model.incident import Change, Incident, IncidentEntry, IncidentFilter
 from tocsin.model.ports import StoredAlert
+from tocsin.model.queries import QUERY_SECONDS
 from tocsin.store.sqlite.body import stored_alerts
 from tocsin.store.sqlite.database import Database
 from tocsin.store.sqlite.filters import Conditions, as_stamp, as_unicode, within_json
@@ -16,7 +17,6 @@ from tocsin.store.sqlite.grouping import SqliteGrouping
 
 _ROW = "body, state, verdict, owner, pinned, updated, unproven"
 _decode = msgspec.json.Decoder(Incident).decode
-_QUERY_SECONDS = 2.0
 
 
 class SqliteIncidents:
@@ -56,7 +56,7 @@ class SqliteIncidents:
         if before is not None:
             tests += " AND (last_seen, id) < (SELECT last_seen, id FROM incident WHERE id = ?)"
             values.append(before)
-        with self._database.read(_QUERY_SECONDS) as connection:
+        with self._database.read(QUERY_SECONDS) as connection:
             rows = connection.execute(
                 f"SELECT {_ROW} FROM incident WHERE {tests} "  # noqa: S608 - constant clauses, values are bound
                 "ORDER BY last_seen DESC, id DESC LIMIT ?",
@@ -71,7 +71,7 @@ class SqliteIncidents:
             QueryTooWide: it would take too long.
         """
         tests, values = _conditions(where)
-        with self._database.read(_QUERY_SECONDS) as connection:
+        with self._database.read(QUERY_SECONDS) as connection:
             (number,) = connection.execute(
                 f"SELECT count(*) FROM incident WHERE {tests}",  # noqa: S608 - constant clauses, values are bound
                 values,

@@ -1,4 +1,4 @@
-"""Lists, counts over time and counts by value, each within two seconds or refused.
+"""Lists, counts over time and counts by value, each within a good second or refused.
 
 What the indexes do not answer in time is interrupted (`QueryTooWide`): no question keeps a page
 waiting, or one of the few connections for reading busy.
@@ -28,6 +28,7 @@ from tocsin.store.sqlite.database import Database
 from tocsin.store.sqlite.filters import as_stamp, conditions, within_json
 from tocsin.store.sqlite.retention import unused_bytes, used_bytes
 from tocsin.store.sqlite.rollup import Grid
+from tocsin.store.sqlite.search import Candidates
 
 _DAY_SECONDS = 86400
 
@@ -47,13 +48,14 @@ class SqliteQueries:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._candidates = Candidates()
 
     def alerts(
         self, where: AlertFilter, limit: int, before: int | None = None
     ) -> list[StoredAlert]:
         """Return matching alerts, newest event first; `before` is the last page's last `seq`."""
         with self._database.read(QUERY_SECONDS) as connection:
-            tests, values, few = _narrowed(connection, where)
+            tests, values, few = self._narrowed(connection, where)
             if before is not None:
                 page_end = "(time, seq) < (SELECT time, seq FROM alert WHERE seq = ?)"
                 tests, values = f"{tests} AND {page_end}", [*values, before]
@@ -72,7 +74,7 @@ class SqliteQueries:
             if rollup.answers(where):
                 query, values = rollup.counts(where)
                 return _number(connection, f"SELECT ifnull(sum(count), 0) {query}", values)
-            tests, values, _ = _narrowed(connection, where)
+            tests, values, _ = self._narrowed(connection, where)
             return _number(connection, f"SELECT count(*) FROM alert WHERE {tests}", values)  # noqa: S608 - constant clauses, values are bound
 
     def timeline(
@@ -97,7 +99,7 @@ class SqliteQueries:
                 query, values = rollup.counts(where, grid)
                 amount = "sum(count)"
             else:
-                tests, values, _ = _narrowed(connection, where)
+                tests, values, _ = self._narrowed(connection, where)
                 query, amount = f"FROM alert WHERE {tests} AND time >= ? AND time < ?", "count(*)"
                 values += [as_stamp(grid.start(0)), as_stamp(grid.start(grid.length))]
             rows = connection.execute(
@@ -116,9 +118,9 @@ class SqliteQueries:
         """Return the most frequent values among matching alerts, the most frequent first."""
         with self._database.read(seconds) as connection:
             if by == "technique":
-                found = _technique_facets(connection, where)
+                found = self._technique_facets(connection, where)
             else:
-                found = _column_facets(connection, where, by)
+                found = self._column_facets(connection, where, by)
         found.sort(key=lambda facet: (-facet.count, facet.value or ""))
         return found[:limit]
 
@@ -157,48 +159,48 @@ class SqliteQueries:
                 unindexed=_number(connection, unindexed, [search.position(connection)]),
             )
 
+    def _narrowed(
+        self, connection: sqlite3.Connection, where: AlertFilter
+    ) -> tuple[str, list[object], bool]:
+        """Return the conditions, and whether few alerts are candidates at all."""
+        tests, values = conditions(where)
+        needle = within_json(where.text)
+        if needle is not None and (found := self._candidates.of(connection, needle)):
+            return f"{found[0]} AND {tests}", [*found[1], *values], True
+        return tests, values, where.incident is not None
 
-def _narrowed(connection: sqlite3.Connection, where: AlertFilter) -> tuple[str, list[object], bool]:
-    """Return the conditions, and whether few alerts are candidates at all."""
-    tests, values = conditions(where)
-    needle = within_json(where.text)
-    if needle is not None and (found := search.candidates(connection, needle)):
-        return f"{found[0]} AND {tests}", [*found[1], *values], True
-    return tests, values, where.incident is not None
+    def _column_facets(
+        self, connection: sqlite3.Connection, where: AlertFilter, by: _ColumnName
+    ) -> list[Facet]:
+        column = _COLUMNS[by]
+        if by in ("cluster", "severity") and rollup.answers(where):
+            query, values = rollup.counts(where)
+            amount = "sum(count)"
+        else:
+            tests, values, _ = self._narrowed(connection, where)
+            query, amount = f"FROM alert WHERE {tests}", "count(*)"
+            # The plus keeps the column's own index out of it: all of that would be read.
+            column = f"+{column}" if rollup.is_narrow(connection, where) else column
+        rows = connection.execute(
+            f"SELECT {column} AS value, {amount} {query} GROUP BY value",
+            values,
+        )
+        return [
+            Facet(SEVERITIES[value] if by == "severity" else value, number)
+            for value, number in rows
+        ]
 
-
-def _column_facets(
-    connection: sqlite3.Connection, where: AlertFilter, by: _ColumnName
-) -> list[Facet]:
-    column = _COLUMNS[by]
-    if by in ("cluster", "severity") and rollup.answers(where):
-        query, values = rollup.counts(where)
-        amount = "sum(count)"
-    else:
-        tests, values, _ = _narrowed(connection, where)
-        query, amount = f"FROM alert WHERE {tests}", "count(*)"
-        # The plus keeps the column's own index out of it: all of that would be read.
-        column = f"+{column}" if rollup.is_narrow(connection, where) else column
-    rows = connection.execute(
-        f"SELECT {column} AS value, {amount} {query} GROUP BY value",
-        values,
-    )
-    return [
-        Facet(SEVERITIES[value] if by == "severity" else value, number) for value, number in rows
-    ]
-
-
-def _technique_facets(connection: sqlite3.Connection, where: AlertFilter) -> list[Facet]:
-    """Count by technique: alerts of a rule have the same, so combinations are few."""
-    tests, values, _ = _narrowed(connection, where)
-    counts: Counter[str | None] = Counter()
-    for techniques, number in connection.execute(
-        f"SELECT techniques, count(*) FROM alert WHERE {tests} GROUP BY techniques",  # noqa: S608 - constant clauses, values are bound
-        values,
-    ):
-        for technique in set(techniques.split()) or {None}:
-            counts[technique] += number
-    return [Facet(value, number) for value, number in counts.items()]
+    def _technique_facets(self, connection: sqlite3.Connection, where: AlertFilter) -> list[Facet]:
+        """Count by technique: alerts of a rule have the same, so combinations are few."""
+        tests, values, _ = self._narrowed(connection, where)
+        counts: Counter[str | None] = Counter()
+        for techniques, number in connection.execute(
+            f"SELECT techniques, count(*) FROM alert WHERE {tests} GROUP BY techniques",  # noqa: S608 - constant clauses, values are bound
+            values,
+        ):
+            for technique in set(techniques.split()) or {None}:
+                counts[technique] += number
+        return [Facet(value, number) for value, number in counts.items()]
 
 
 def _number(connection: sqlite3.Connection, query: str, values: Sequence[object] = ()) -> int:

@@ -9,9 +9,12 @@ Bringing the index up to date never stands in the way of recording or deleting a
 only notes which texts have to leave the index. A damaged index is made anew.
 """
 
+import json
 import logging
 import sqlite3
 import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
 from tocsin.model.ports import StoreUnavailable
 from tocsin.store.sqlite import health, rollup
@@ -23,6 +26,9 @@ READER = "text"
 _DROPPED = "text-dropped"
 _TIDYING = -1
 MANY_CANDIDATES = 20_000
+# A page asks several questions about the same text.
+KEEP_SECONDS = 1.0
+MAX_KEPT = 16
 
 _log = logging.getLogger(__name__)
 _GRAM = 3
@@ -32,25 +38,46 @@ _MERGE_PAGES = 500
 _PRIMARY_CODE = 0xFF
 
 _CANDIDATES = """
-    seq IN (SELECT rowid FROM alert_text WHERE alert_text MATCH ?
+    seq IN (SELECT value FROM json_each(?)
         UNION ALL SELECT seq FROM alert_text_stale
         UNION ALL SELECT seq FROM alert WHERE seq > ?)
 """
-_MANY = "SELECT count(*) FROM (SELECT 1 FROM alert_text WHERE alert_text MATCH ? LIMIT ?)"
+_MATCHING = "SELECT rowid FROM alert_text WHERE alert_text MATCH ? LIMIT ?"
 
 
-def candidates(connection: sqlite3.Connection, needle: str) -> Conditions | None:
-    """Return a condition that few alerts meet, among them all that contain the needle.
+@dataclass(slots=True)
+class Candidates:
+    """Which alerts may contain a text; what the index said is kept for a second.
 
-    None when the index cannot tell: the needle is too short, too many alerts may contain it,
-    or the index is damaged.
+    What is recorded meanwhile is a candidate in any case.
     """
+
+    monotonic: Callable[[], float] = time.monotonic
+    _kept: dict[str, tuple[float, Conditions | None]] = field(default_factory=dict)
+
+    def of(self, connection: sqlite3.Connection, needle: str) -> Conditions | None:
+        """Return a condition that few alerts meet, among them all that contain the needle.
+
+        None when the index cannot tell: the needle is too short, too many alerts may contain
+        it, or the index is damaged.
+        """
+        now = self.monotonic()
+        asked, found = self._kept.get(needle, (float("-inf"), None))
+        if now - asked > KEEP_SECONDS:
+            found = _candidates(connection, needle)
+            if len(self._kept) >= MAX_KEPT:
+                self._kept.clear()
+            self._kept[needle] = now, found
+        return found
+
+
+def _candidates(connection: sqlite3.Connection, needle: str) -> Conditions | None:
     match = _match(needle)
     if match is None:
         return None
     try:
-        (found,) = connection.execute(_MANY, (match, MANY_CANDIDATES)).fetchone()
         known = position(connection)
+        rows = connection.execute(_MATCHING, (match, MANY_CANDIDATES)).fetchall()
         (behind,) = connection.execute(
             "SELECT count(*) FROM (SELECT 1 FROM alert WHERE seq > ? LIMIT ?)",
             (known, MANY_CANDIDATES),
@@ -60,7 +87,9 @@ def candidates(connection: sqlite3.Connection, needle: str) -> Conditions | None
             raise
         _log.error("the full-text index is damaged, alerts are searched one by one: %s", error)
         return None
-    return (_CANDIDATES, [match, known]) if found + behind < MANY_CANDIDATES else None
+    if len(rows) + behind >= MANY_CANDIDATES:
+        return None
+    return _CANDIDATES, [json.dumps([seq for (seq,) in rows]), known]
 
 
 def position(connection: sqlite3.Connection) -> int:

@@ -1,22 +1,21 @@
 """Alerts: what was found, over time and as a list, narrowed down by links and a form."""
 
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import TypeVar
 
 import msgspec
 from starlette.responses import Response
 
 from tocsin.model.alert import SEVERITIES
 from tocsin.model.errors import TocsinError
-from tocsin.model.ports import AlertFilter, StoredAlert, StoreUnavailable
-from tocsin.model.queries import Bucket, Facet, FacetName, QueryTooWide
+from tocsin.model.ports import AlertFilter, StoredAlert
+from tocsin.model.queries import Bucket, Facet, FacetName
 from tocsin.web.charts import Chart, stacked
 from tocsin.web.filters import ALERT_PARAMETERS, alert_filter, number
 from tocsin.web.page import Context, Page
+from tocsin.web.patience import Patience
 from tocsin.web.tables import Column, Table
 
 BUCKETS = 48
@@ -37,8 +36,6 @@ _FACETS: tuple[tuple[FacetName, str, str], ...] = (
     ("technique", "technique", "ATT&CK techniques"),
     ("cluster", "cluster", "Clusters"),
 )
-
-_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,24 +155,14 @@ def _aside(
 ) -> Aside:
     """Count what can be counted at once, one question after the other; runs in a thread."""
     alerts = context.site.alerts
-    deadline = time.monotonic() + ASIDE_SECONDS
-
-    def in_time(ask: Callable[[float], _T]) -> _T | None:
-        left = deadline - time.monotonic()
-        if left <= 0:
-            return None
-        try:
-            return ask(left)
-        except (QueryTooWide, StoreUnavailable):
-            return None
-
+    patience = Patience(ASIDE_SECONDS)
     # Counting values among all alerts there are would take seconds, and nobody asked for it.
     drawn = msgspec.structs.replace(where, since=start)
     is_all = table.next is None and not context.query.get("before")
-    total = len(table.rows) if is_all else in_time(lambda left: alerts.count(where, left))
-    buckets = in_time(lambda left: alerts.timeline(where, start, end, BUCKETS, left))
+    total = len(table.rows) if is_all else patience.ask(partial(alerts.count, where))
+    buckets = patience.ask(partial(alerts.timeline, where, start, end, BUCKETS))
     facets = [
-        FacetBox(title, parameter, in_time(partial(alerts.facets, drawn, name, FACET_VALUES)))
+        FacetBox(title, parameter, patience.ask(partial(alerts.facets, drawn, name, FACET_VALUES)))
         for name, parameter, title in _FACETS
     ]
     return Aside(total, _chart(buckets, end), facets)

@@ -1,6 +1,7 @@
 """The overview: what needs somebody now, what is going on, and whether the alarm is alive."""
 
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import msgspec
 from starlette.responses import Response
@@ -12,9 +13,12 @@ from tocsin.model.queries import Bucket, EventBucket, Facet, FacetName
 from tocsin.web import charts
 from tocsin.web.filters import Parameter, moment
 from tocsin.web.page import Context, Page
+from tocsin.web.patience import Patience
+from tocsin.web.site import Alerts
 
 BARS = 60
 TOP = 5
+TOP_SECONDS = 0.6
 SHOWN_INCIDENTS = 8
 LOOKED_AT_INCIDENTS = 50
 ACTIVE: tuple[State, ...] = ("open", "acknowledged", "contained")
@@ -34,7 +38,8 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
         active: incidents that are not closed, by severity.
         alerts: alerts by severity.
         events: events received.
-        top: the most frequent values among alerts of low severity and above.
+        top: the most frequent values among alerts of low severity and above; null where there
+            are too many alerts to count at once.
         warnings: what is wrong with Tocsin itself.
     """
 
@@ -43,7 +48,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     active: dict[Severity, int]
     alerts: dict[Severity, int]
     events: int
-    top: dict[FacetName, list[Facet]]
+    top: dict[FacetName, list[Facet] | None]
     warnings: tuple[str, ...] = ()
 
 
@@ -75,7 +80,7 @@ def _look(context: Context, start: datetime, end: datetime) -> _Found:
                 for severity in SEVERITIES
             },
             events=sum(bucket.count for bucket in events),
-            top={by: list(site.alerts.facets(telling, by, TOP)) for by in _TOPS},
+            top=_tops(site.alerts, telling),
             warnings=context.room.pulse.beat.warnings,
         ),
         incidents=_worst_first(
@@ -86,6 +91,12 @@ def _look(context: Context, start: datetime, end: datetime) -> _Found:
         sources=site.sources.sources(),
         end=end,
     )
+
+
+def _tops(alerts: Alerts, where: AlertFilter) -> dict[FacetName, list[Facet] | None]:
+    patience = Patience(TOP_SECONDS)
+    found = {by: patience.ask(partial(alerts.facets, where, by, TOP)) for by in _TOPS}
+    return {by: None if facets is None else list(facets) for by, facets in found.items()}
 
 
 def _worst_first(incidents: list[Incident]) -> list[Incident]:
@@ -145,7 +156,7 @@ async def show(context: Context) -> Response:
 
 
 def _titles(context: Context, found: Summary) -> dict[str | None, str]:
-    wanted = {facet.value for facet in found.top["rule"]}
+    wanted = {facet.value for facet in found.top["rule"] or ()}
     return {rule.id: rule.title for rule in context.site.rules() if rule.id in wanted}
 
 
