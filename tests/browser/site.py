@@ -19,6 +19,7 @@ import msgspec
 import psutil
 import pytest
 
+from tests.browser import responses
 from tests.browser.hostile import CLUSTER, refused_requests, write_rules
 from tests.browser.payloads import PAYLOADS
 from tests.unit.cli.commandline import EXECUTABLE, environment
@@ -98,6 +99,7 @@ def serving(folder: Path) -> Iterator[Dashboard]:
     data = folder / "data"
     with own_store(data / "tocsin.db", {}, time.time()) as store:
         store.record(list(seed(datetime.now(UTC))), {}, time.time())
+        responses.seed(store, data)
         store.health.report("spool", "lost", "a post <b>could not</b> be read", time.time())
     write_rules(folder / "rules")
     ensure_server_certificate(data / "pki")

@@ -4,6 +4,7 @@ from typing import Any, Final
 
 from playwright.sync_api import APIRequestContext
 
+from tests.browser.responses import WAITING
 from tocsin.model.digest import digest
 
 # Pages that change with what is looked at: from the twin of a list, how to get to one of it.
@@ -20,6 +21,8 @@ VISITED: Final = {
     "incidents": "/incidents?limit=10",
     "alerts": "/alerts?limit=10",
     "events": "/events?limit=10",
+    "responses": "/responses",
+    "response": f"/responses/{WAITING}",
     "attack": "/attack",
     "rules": "/rules?q=secret",
     "rule": "/rules/{key}",

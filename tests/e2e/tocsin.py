@@ -70,6 +70,7 @@ class Tocsin:
         data: the data folder.
         address: host and port of the webhook.
         url: the same as API servers are told it.
+        programs: a folder with programs that commands may run, such as kubectl.
     """
 
     def __init__(
@@ -90,6 +91,7 @@ class Tocsin:
         self.config = folder / "tocsin.yaml"
         self._log = folder / "serve.log"
         self._server: processes.Server | None = None
+        self.programs: Path | None = None
         port, self._health_port = processes.free_ports(2)
         self.address = f"{HOST}:{port}"
         self.url = f"https://{self.address}"
@@ -271,6 +273,8 @@ class Tocsin:
         """Keep the caller's settings of Tocsin and of Python's cache out."""
         kept = {key: value for key, value in os.environ.items() if not key.startswith("TOCSIN")}
         kept.pop("PYTHONDONTWRITEBYTECODE", None)
+        if self.programs is not None:
+            kept["PATH"] = f"{self.programs}{os.pathsep}{kept['PATH']}"
         return {**kept, "PYTHONPYCACHEPREFIX": str(self._cache)}
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.robustness.spool_scenario import KEY
-from tocsin.ingest import failpoint
+from tocsin import failpoint
 from tocsin.ingest.seal import Sealer
 from tocsin.ingest.spool import Lost, SpoolReader, SpoolWriter
 

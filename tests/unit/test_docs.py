@@ -106,7 +106,7 @@ def keys(struct: type[msgspec.Struct], prefix: str = "") -> Iterator[str]:
         elif get_origin(hint) is tuple:
             item = get_args(hint)[0]
             for kind in get_args(item) or (item,):
-                if issubclass(kind, msgspec.Struct):
+                if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
                     yield from keys(kind, f"{path}[].")
         elif get_origin(hint) is dict and isinstance(get_args(hint)[1], type(Config)):
             yield from keys(get_args(hint)[1], f"{path}.NAME.")

@@ -13,7 +13,11 @@ MAX_SHOWN = 10
 
 def tell_wazuh_warnings(installations: Iterable[Wazuh]) -> None:
     """Print the first warnings about the files to standard error, and how many more there are."""
-    warnings = [warning for one in installations for warning in one.installation.warnings]
+    warnings = [
+        warning
+        for one in installations
+        for warning in (*one.installation.warnings, *one.responses.warnings)
+    ]
     for warning in warnings[:MAX_SHOWN]:
         typer.echo(f"warning: {safe(str(warning))}", err=True)
     if len(warnings) > MAX_SHOWN:

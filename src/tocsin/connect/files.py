@@ -5,11 +5,11 @@ Failures become a `TocsinError` that names the file, because a person chose the 
 
 import fcntl
 import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tocsin.disk import replace_file
 from tocsin.model.errors import TocsinError
 
 PRIVATE_FILE = 0o600
@@ -73,26 +73,7 @@ def decode_text(content: bytes, path: Path) -> str:
 def write_atomic(path: Path, content: bytes, mode: int = PRIVATE_FILE) -> None:
     """Replace `path` in one step that survives a power cut: the old content or the new."""
     try:
-        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        temporary = Path(name)
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fchmod(file.fileno(), mode)
-                os.fsync(file.fileno())
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
-        _sync_folder(path.parent)
+        replace_file(path, content, mode)
     except OSError as error:
         message = f"cannot write {path}: {error.strerror}"
         raise TocsinError(message) from error
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

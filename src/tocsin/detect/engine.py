@@ -11,6 +11,7 @@ from operator import itemgetter
 from tocsin.detect.audit_ids import RULE as AUDIT_ID_REUSED
 from tocsin.detect.audit_ids import AuditIds
 from tocsin.detect.build import AlertBuilder, AlertForm, Redaction
+from tocsin.detect.credential import OwnCredential, credential_rule
 from tocsin.model.alert import Alert, merge
 from tocsin.model.event import AuditEvent
 from tocsin.rules.dispatch import DispatchStats, RuleSet
@@ -26,6 +27,7 @@ class Engine:
         self._builder = AlertBuilder(schema, redaction)
         self._audit_ids: dict[str, AuditIds] = {}
         self._audit_id_reused = self._form(AUDIT_ID_REUSED)
+        self._credential: OwnCredential | None = None
         self.replace_rules(rules)
 
     @property
@@ -42,6 +44,11 @@ class Engine:
         """Put other rules in force, from the next event on."""
         self._rules = RuleSet(rules, self._schema)
         self._forms = [self._form(rule) for rule in rules]
+
+    def guard_credential(self, credential: OwnCredential) -> None:
+        """Tell from now on when somebody else uses the responder's credential."""
+        self._credential = credential
+        self._credential_misused = self._form(credential_rule())
 
     def _form(self, rule: Rule) -> AlertForm:
         return AlertForm(rule, self._schema, self._builder)
@@ -74,8 +81,10 @@ class Engine:
         """Return the index of each event that matched, and its rule's alert, in order."""
         hits = [(index, self._forms[hit]) for index, found in self.match(events) for hit in found]
         reused = self._audit_ids.setdefault(cluster, AuditIds()).reused(events)
-        if reused:
-            hits.extend((index, self._audit_id_reused) for index in reused)
+        hits.extend((index, self._audit_id_reused) for index in reused)
+        misused = self._credential.misused(events, cluster) if self._credential else ()
+        hits.extend((index, self._credential_misused) for index in misused)
+        if reused or misused:
             hits.sort(key=itemgetter(0))
         return hits
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import msgspec
 
-from tocsin.ingest.failpoint import Failpoint
+from tocsin.failpoint import Failpoint
 from tocsin.ingest.logfile import Identity, LogFile, locate, rotated_files
 from tocsin.ingest.metrics import IngestMetrics
 from tocsin.ingest.spool import PostMeta, SpoolUnavailable, SpoolWriter

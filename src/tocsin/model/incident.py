@@ -151,6 +151,10 @@ class IncidentStore(Protocol):
         """
         ...
 
+    def worst(self, where: IncidentFilter, limit: int) -> list[Incident]:
+        """Return the worst matching incidents, of equally bad ones the newest activity first."""
+        ...
+
     def count(self, where: IncidentFilter) -> int:
         """Return how many incidents match."""
         ...

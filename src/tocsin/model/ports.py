@@ -12,6 +12,7 @@ from typing import Protocol
 import msgspec
 
 from tocsin.model.alert import Alert, Severity
+from tocsin.model.response import Proof
 
 
 class StoreUnavailable(Exception):  # noqa: N818 - a state that passes, not a fault of the caller
@@ -157,7 +158,8 @@ class LineUpdate(msgspec.Struct, frozen=True):
 
     `nodes` is what the lifeline remembers of each (cluster, node), in its own form.
     `observations` are further requests of each kind, by cluster. `received` are further events
-    by cluster and minute, counted since the epoch.
+    by cluster and minute, counted since the epoch. `proofs` are audit events of the responder's
+    own requests.
     """
 
     sources: Sequence[SourceState] = ()
@@ -165,6 +167,7 @@ class LineUpdate(msgspec.Struct, frozen=True):
     canaries: Sequence[CanaryState] = ()
     observations: Mapping[str, Mapping[Kind, int]] = {}
     received: Mapping[tuple[str, int], int] = {}
+    proofs: Sequence[Proof] = ()
 
 
 NO_UPDATE = LineUpdate()

@@ -10,6 +10,7 @@ from tocsin.model.outbox import Outbox
 from tocsin.model.people import PeopleStore
 from tocsin.model.ports import AlertStore, HealthLog, SourceLog
 from tocsin.model.queries import AlertQueries
+from tocsin.model.response import ResponseStore
 
 
 class Store(AlertStore, AlertQueries, Protocol):
@@ -38,4 +39,9 @@ class Store(AlertStore, AlertQueries, Protocol):
     @property
     def people(self) -> PeopleStore:
         """Users, sessions, tokens, and what people did."""
+        ...
+
+    @property
+    def responses(self) -> ResponseStore:
+        """Responses, and what people ask of the responder."""
         ...

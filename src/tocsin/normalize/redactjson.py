@@ -63,11 +63,9 @@ class _Redaction:
                 return self._list(key, value, of_secret=of_secret)
             case None | bool():
                 return value
-            case str() if of_secret and key == _LIST_OF_SECRETS:
-                return MARK
             case str():
                 self.room -= len(value)
-                return _text(key, value)
+                return MARK if of_secret and key == _LIST_OF_SECRETS else _text(key, value)
             case _:
                 return MARK if is_sensitive(key) else value
 

@@ -58,7 +58,7 @@ class ApiServer:
             message = f"the kubeconfig's server {target.url!r} is no https:// address"
             raise TocsinError(message)
         self.url = target.url.rstrip("/")
-        self._target = target
+        self.target = target
 
     @classmethod
     def from_kubeconfig(cls, path: Path) -> Self:
@@ -86,16 +86,16 @@ class ApiServer:
             TocsinError: a file that the kubeconfig names cannot be used.
         """
         headers = {"User-Agent": f"tocsin/{__version__}"}
-        if self._target.token is not None:
-            headers["Authorization"] = f"Bearer {self._target.token.read().decode().strip()}"
+        if self.target.token is not None:
+            headers["Authorization"] = f"Bearer {self.target.token.read().decode().strip()}"
         if audit_id is not None:
             headers["Audit-ID"] = audit_id
-        name = self._target.tls_server_name
+        name = self.target.tls_server_name
         extensions = {"sni_hostname": name} if name else {}
         try:
             with (
                 httpx2.Client(
-                    verify=client_context(self._target), trust_env=False, timeout=TIMEOUT_SECONDS
+                    verify=client_context(self.target), trust_env=False, timeout=TIMEOUT_SECONDS
                 ) as client,
                 client.stream(
                     "GET", self.url + path, headers=headers, extensions=extensions

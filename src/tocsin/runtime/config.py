@@ -8,7 +8,7 @@ stand in the configuration.
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
@@ -27,6 +27,9 @@ from tocsin.model.alert import Severity
 from tocsin.model.errors import Fault, LoadError, Location, TocsinError
 from tocsin.model.routes import Route
 from tocsin.notify import AnyChannelSettings, ChannelName
+from tocsin.respond.actions.registry import ACTIONS
+from tocsin.respond.parameters import check
+from tocsin.respond.settings import RespondSettings
 from tocsin.runtime.wazuhfiles import WazuhFiles
 from tocsin.web.settings import WebSettings
 
@@ -117,6 +120,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         files: audit logs to follow.
         api_servers: access to API servers, by cluster.
         web: the dashboard.
+        respond: responses: what is done about alerts.
     """
 
     webhook: WebhookSettings
@@ -134,6 +138,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     api_servers: dict[str, ApiAccess] = {}
     watch: Watch = Watch()
     web: WebSettings = WebSettings()
+    respond: RespondSettings = RespondSettings()
 
     @property
     def folder(self) -> Path:
@@ -187,6 +192,11 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return self.folder / "quarantine"
 
     @property
+    def responses_folder(self) -> Path:
+        """The folder of the responses' journal, evidence and kill switch."""
+        return self.folder / "responses"
+
+    @property
     def key_path(self) -> Path:
         """The file with the spool's key."""
         return Path(self.spool_key) if self.spool_key else self.folder / "keys" / "spool.key"
@@ -238,6 +248,7 @@ def load_config(
     _check_networks(config, sources)
     _check_routes(config, sources)
     _check_logs(config, sources)
+    _check_responses(config, sources)
     return config
 
 
@@ -277,6 +288,19 @@ def _check_logs(config: Config, sources: _Sources) -> None:
         message = f"{second} is the file of our own alert log; name another one"
         at = sources.at("alerts", "wazuh_json")
         raise LoadError([Fault(message, at, "alerts.wazuh_json")])
+
+
+def _check_responses(config: Config, sources: _Sources) -> None:
+    faults = [
+        Fault(wrong.message, sources.at("respond", *wrong.path), f"respond.{_dotted(wrong.path)}")
+        for wrong in check(config.respond.responses, ACTIONS)
+    ]
+    if faults:
+        raise LoadError(faults)
+
+
+def _dotted(path: KeyPath) -> str:
+    return ".".join(map(str, path))
 
 
 def _with_tls(values: dict[str, object]) -> dict[str, object]:
@@ -353,19 +377,25 @@ def _fault(message: str, values: dict[str, object], sources: _Sources) -> Fault:
     keys = re.findall(r"[^.\[\]]+", at["path"]) if at else []
     # msgspec does not tell which entry of a mapping is wrong.
     if at and (at["key"] or "[...]" in at["path"]):
-        keys.insert(1, _wrong_entry(values, keys[0]))
+        mapping = re.findall(r"[^.\[\]]+", at["path"].partition("[...]")[0])
+        keys.insert(len(mapping), _wrong_entry(values, mapping))
     if unknown := _UNKNOWN.search(message):
         keys.append(unknown["field"])
     path = tuple(int(key) if key.isdigit() else key for key in keys)
     return Fault(_AT.sub("", message), sources.at(*path), ".".join(keys) or None)
 
 
-def _wrong_entry(values: dict[str, object], name: str) -> str:
+def _wrong_entry(values: dict[str, object], mapping: Sequence[str]) -> str:
     """Return the entry of a mapping that does not even fit without the others."""
-    entries = values[name]
+    entries: object = values
+    for key in mapping:
+        entries = entries.get(key) if isinstance(entries, dict) else None
     for key, entry in entries.items() if isinstance(entries, dict) else ():
+        alone = {key: entry}
+        for outer in reversed(mapping):
+            alone = {outer: alone}
         try:
-            msgspec.convert(_with_tls({name: {key: entry}}), Config)
+            msgspec.convert(_with_tls(alone), Config)
         except msgspec.ValidationError:
             return str(key)
     return ""

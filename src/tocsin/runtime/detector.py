@@ -14,6 +14,7 @@ from pathlib import Path
 
 from prometheus_client import CollectorRegistry
 
+from tocsin.detect.credential import OwnCredential
 from tocsin.ingest.quarantine import Quarantine
 from tocsin.ingest.seal import Sealer, SealError, load_or_create_key
 from tocsin.ingest.spool import FileBusyError, Lost, Post, SpoolReader
@@ -107,6 +108,8 @@ class Detector:
         self._store = _open_store(config)
         self._listener = Listener(self._store.sources, key, config.watch.settle_after)
         self._pipeline.look = self._listener.look
+        own = OwnCredential(config.respond.account, self._listener.is_ours)
+        self._pipeline.engine.guard_credential(own)
         self._logs = AlertLogs(config, self._store)
         self._cursor = self._store.cursor(READER)
         self._noted = 0

@@ -5,7 +5,9 @@ stand at the same post.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+
+import msgspec
 
 from tocsin.ingest.spool import PostMeta
 from tocsin.lifeline.canary import canary_key, sent_at
@@ -14,6 +16,8 @@ from tocsin.lifeline.observed import Observed
 from tocsin.lifeline.presence import Heard, Presence
 from tocsin.model.event import AuditEvent
 from tocsin.model.ports import CanaryState, LineUpdate
+from tocsin.model.response import Proof
+from tocsin.respond.marks import Marks, marks_key
 from tocsin.store.sqlite.sources import SqliteSources
 
 # Counting requests by kind costs a little per event; so many posts of each second tell enough.
@@ -30,6 +34,8 @@ class Listener:
         self._observed = Observed(sources.kinds())
         self._canary_key = canary_key(spool_key)
         self._canaries: dict[str, CanaryState] = {}
+        self._marks_key = marks_key(spool_key)
+        self._proofs: list[Proof] = []
         self._received: Counter[tuple[str, int]] = Counter()
         self._look = Look()
         self._second = self._posts = 0
@@ -76,6 +82,21 @@ class Listener:
             known = self._canaries.get(meta.cluster)
             if sent is not None and (known is None or sent > known.sent):
                 self._canaries[meta.cluster] = CanaryState(meta.cluster, meta.node, sent, now)
+        self._proofs += self._proven(meta)
+
+    def is_ours(self, cluster: str, audit_id: str) -> bool:
+        """Return whether a request with this Audit-ID was made by the responder."""
+        return Marks(self._marks_key, cluster).response_of(audit_id) is not None
+
+    def _proven(self, meta: PostMeta) -> Iterator[Proof]:
+        """Yield the audit events of the responder's requests; nobody else's word is a proof."""
+        if meta.source == "unauthenticated":
+            return
+        marks = Marks(self._marks_key, meta.cluster)
+        for claim in self._look.claims:
+            response = marks.response_of(claim.audit_id)
+            if response is not None:
+                yield msgspec.structs.replace(claim, response=response)
 
     def update(self, now: float) -> LineUpdate:
         """Return what is to be stored; `stored` tells that it was."""
@@ -88,6 +109,7 @@ class Listener:
             list(self._canaries.values()),
             self._observed.pending if self._storing_kinds else {},
             self._received,
+            tuple(self._proofs),
         )
 
     def stored(self) -> None:
@@ -95,6 +117,7 @@ class Listener:
         self._presence.settle_changes()
         self._canaries.clear()
         self._received.clear()
+        self._proofs.clear()
         if self._storing_kinds:
             self._observed.pending = {}
             self._next_observation = self._updated + OBSERVATION_SECONDS

@@ -21,6 +21,7 @@ from tocsin.runtime.notifier import notify
 from tocsin.runtime.process import STOP_SECONDS, Child
 from tocsin.runtime.processlock import start_alone
 from tocsin.runtime.receiver import receive
+from tocsin.runtime.responder import respond
 from tocsin.runtime.watcher import watch
 from tocsin.runtime.web import serve_web
 
@@ -49,6 +50,7 @@ class Supervisor:
             Child("detector", detect, (config,)),
             Child("notifier", notify, (config,)),
             Child("watcher", watch, (config,)),
+            Child("responder", respond, (config,)),
         ]
         self._web = listen(config.web.host, config.web.port) if config.web.enabled else None
         if self._web is not None:

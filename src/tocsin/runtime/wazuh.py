@@ -10,6 +10,7 @@ from pathlib import Path
 
 from tocsin.dialects.wazuh.evaluate import Thresholds
 from tocsin.dialects.wazuh.install import Files, Installation, install
+from tocsin.dialects.wazuh.responses import Responses, read_responses
 from tocsin.dialects.wazuh.rules import Rule
 from tocsin.dialects.wazuh.xml import MAX_BYTES, Element, read_xml
 from tocsin.model.digest import digest
@@ -23,7 +24,7 @@ _KINDS = {"decoder": "decoder", "group": "rule"}
 
 @dataclass(frozen=True, slots=True)
 class Wazuh:
-    """An installation with the thresholds of its configuration.
+    """An installation with the thresholds and responses of its configuration.
 
     `files` is where it was loaded from; `version` changes with the content of these files.
     """
@@ -32,6 +33,7 @@ class Wazuh:
     thresholds: Thresholds
     files: WazuhFiles
     version: str
+    responses: Responses = field(default_factory=Responses)
 
     @property
     def count(self) -> int:
@@ -49,6 +51,7 @@ class _Settings:
 
     thresholds: Thresholds = field(default_factory=Thresholds)
     excluded: dict[str, set[str]] = field(default_factory=dict)
+    responses: Responses = field(default_factory=Responses)
 
 
 @dataclass(slots=True)
@@ -91,9 +94,9 @@ def load_wazuh_files(files: WazuhFiles) -> Wazuh:
         raise LoadError([Fault(message, Location(where))])
     decoders, rules = (tuple(texts.xml[kind].items()) for kind in ("decoder", "rule"))
     installation = install(Files(decoders, rules, texts.lists), strict=files.strict)
-    thresholds = texts.settings.thresholds
+    thresholds, responses = texts.settings.thresholds, texts.settings.responses
     version = digest(*_flat((*decoders, *rules, *texts.lists.items())), repr(thresholds))
-    return Wazuh(installation, thresholds, files, version)
+    return Wazuh(installation, thresholds, files, version, responses)
 
 
 def _flat(pairs: Iterable[tuple[str, str]]) -> Iterator[str]:
@@ -177,10 +180,12 @@ def _settings(path: Path | None, *, named: bool) -> _Settings:
     settings = _Settings()
     if path is None or not (named or path.is_file()):
         return settings
-    for root in read_xml(_text(path, MAX_BYTES), str(path)):
-        for section in root.children:
-            for element in section.children:
-                _apply(settings, section.name.lower(), element, path)
+    roots = read_xml(_text(path, MAX_BYTES), str(path))
+    sections = [section for root in roots for section in root.children]
+    for section in sections:
+        for element in section.children:
+            _apply(settings, section.name.lower(), element, path)
+    settings.responses = read_responses(sections, str(path))
     return settings
 
 

@@ -17,6 +17,7 @@ class WazuhFiles(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         lists: files and folders of CDB lists.
         config: `ossec.conf`, if it is not in `folder`.
         strict: whether the rules do exactly what Wazuh does, its bugs included.
+        active_response_bin: folder of the programs that `<command>` names.
     """
 
     folder: str = ""
@@ -25,6 +26,7 @@ class WazuhFiles(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     lists: tuple[str, ...] = ()
     config: str = ""
     strict: bool = False
+    active_response_bin: str = ""
 
     @property
     def paths(self) -> list[Path]:

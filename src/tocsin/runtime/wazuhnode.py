@@ -124,6 +124,10 @@ class WazuhNode:
         log = reserialised(raw)
         return log, known.session.feed(log, LOCATION)
 
+    def forget(self) -> None:
+        """Forget what was counted, as if no event had been evaluated."""
+        self._clusters.clear()
+
     @property
     def _strict(self) -> bool:
         return self.wazuh.installation.decoders.strict

@@ -16,6 +16,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import uvicorn
+import uvloop
 from prometheus_client import CollectorRegistry
 from typing_extensions import override
 
@@ -32,6 +33,7 @@ from tocsin.runtime.eventlog.thread import SearchThread
 from tocsin.runtime.joining import join_when_ready
 from tocsin.runtime.metrics import exposition
 from tocsin.runtime.report import Report
+from tocsin.runtime.responding import FolderSwitch, asking, responding
 from tocsin.runtime.weblook import Quarantines, Rules, disk_of, processes_at
 from tocsin.runtime.workbench import make_workbench
 from tocsin.store.sqlite import SqliteStore
@@ -72,6 +74,9 @@ def make_site(config: Config, store: SqliteStore, health_url: str, url: str) -> 
         sources=store.sources,
         outbox=store.outbox,
         events=SearchThread(SpoolEventLog(history)),
+        responses=store.responses,
+        switch=FolderSwitch(config.responses_folder, time.time),
+        responding=responding(config.respond, asking(config)),
         source_state=state_of,
         rules=rules.rules,
         rule_faults=rules.faults,
@@ -130,7 +135,7 @@ def serve_web(
         if offer_setup:
             offer_first_user(store.people, url, time.time())
         app = make_app(make_site(config, store, health_url, url), WebMetrics(registry))
-        asyncio.run(_serve(link, config, app, sockets, serving))
+        uvloop.run(_serve(link, config, app, sockets, serving))
 
 
 def offer_first_user(people: PeopleStore, url: str, now: float) -> None:

@@ -110,9 +110,10 @@ def _get(connection: http.client.HTTPConnection, path: str) -> bytes:
 
 
 def _samples(text: str) -> dict[str, float]:
-    """Return the sum of each metric over its labels."""
+    """Return the sum of each metric over its labels, without the steps of distributions."""
     sums: Counter[str] = Counter()
-    for family in text_string_to_metric_families(text):
+    lines = (line for line in text.splitlines() if "_bucket{" not in line)
+    for family in text_string_to_metric_families("\n".join(lines)):
         for sample in family.samples:
             sums[sample.name] += sample.value  # type: ignore[assignment]
     return dict(sums)

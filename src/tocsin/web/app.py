@@ -30,6 +30,8 @@ from tocsin.web.pages import (
     incidents,
     overview,
     people,
+    response,
+    responses,
     rules,
     tokens,
     trial,
@@ -44,7 +46,7 @@ from tocsin.web.site import Site
 # Pages of the dashboard; each module exports its `PAGES`.
 MODULES = (
     *(overview, incidents, incident, alerts, alert, events, event),
-    *(attack, trial, rules, health, people, tokens, audit),
+    *(responses, response, attack, trial, rules, health, people, tokens, audit),
 )
 
 _FOR_EVER = {"Cache-Control": "public, max-age=31536000, immutable", "Vary": "Accept-Encoding"}

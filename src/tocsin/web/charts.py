@@ -63,12 +63,13 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """A bar: its time from `start` until `end`, its parts from the bottom up, its place."""
+    """A bar: its time from `start` until `end`, what it counts, its place, its parts upwards."""
 
     start: datetime
     end: datetime
     x: float
     width: float
+    counts: Mapping[str, int]
     segments: tuple[Segment, ...]
     total: int
 
@@ -123,7 +124,8 @@ def stacked(
     for (start, stop), one, total in zip(pairwise(edges), counts, totals, strict=True):
         x = place(start)
         width = round(max(place(stop) - x - 1, 0.5), 2)
-        bars.append(Bar(start, stop, x, width, _segments(one, keys, top, frame), total))
+        there = {str(key): one.get(key, 0) for key in keys}
+        bars.append(Bar(start, stop, x, width, there, _segments(one, keys, top, frame), total))
     return Chart(
         frame,
         tuple(bars),

@@ -168,7 +168,7 @@ class Endpoint:
 def _finished(request: Request, rendered: Rendered, version: str) -> Response:
     person: Person | None = request.state.person
     name = person.name if person else ""
-    digest = hashlib.sha256(f"{name} {rendered.text}".encode()).hexdigest()[:32]
+    digest = hashlib.sha256(f"{name} {rendered.digest}".encode()).hexdigest()[:32]
     headers = {"ETag": f'"{digest}"'}
     if request.method == "GET" and request.headers.get("if-none-match") == headers["ETag"]:
         return Response(status_code=304, headers=headers)

@@ -21,6 +21,7 @@ _TITLES = {
     403: "Not allowed",
     404: "Not found",
     405: "Not allowed here",
+    409: "That has changed",
     413: "Too much",
     429: "Too many tries",
     503: "Not at this moment",

@@ -3,13 +3,16 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import cast, get_args
+from typing import cast
 from urllib.parse import urlencode
 
 from tocsin.model.alert import SEVERITIES, Severity
 from tocsin.model.errors import TocsinError
 from tocsin.model.incident import STATES, IncidentFilter, State
 from tocsin.model.ports import AlertFilter
+from tocsin.model.response import STATES as RESPONSE_STATES
+from tocsin.model.response import ResponseFilter
+from tocsin.model.response import State as ResponseState
 from tocsin.model.times import parse_moment
 
 MAX_VALUE = 1000
@@ -54,6 +57,13 @@ INCIDENT_PARAMETERS = (
     Parameter("q", "Only what contains this text, in any case of letters."),
     *_PAGING,
 )
+RESPONSE_PARAMETERS = (
+    Parameter("state", "Only these states, with commas between.", RESPONSE_STATES),
+    Parameter("cluster", "Only this cluster."),
+    Parameter("action", "Only this action."),
+    Parameter("alert", "Only responses to this alert."),
+    *_PAGING,
+)
 
 
 def alert_filter(query: Mapping[str, str], now: float) -> AlertFilter:
@@ -90,6 +100,21 @@ def incident_filter(query: Mapping[str, str], now: float) -> IncidentFilter:
         cluster=text(query, "cluster"),
         actor=text(query, "actor"),
         text=text(query, "q", MAX_TEXT),
+    )
+
+
+def response_filter(query: Mapping[str, str]) -> ResponseFilter:
+    """Return the filter that the parameters mean; empty ones restrict nothing.
+
+    Raises:
+        TocsinError: a parameter means nothing, with a sentence that says why.
+    """
+    alert = text(query, "alert")
+    return ResponseFilter(
+        states=cast("tuple[ResponseState, ...]", _several(query, "state", RESPONSE_STATES)),
+        cluster=text(query, "cluster"),
+        action=text(query, "action"),
+        alerts=(alert,) if alert else (),
     )
 
 
@@ -169,10 +194,14 @@ def states(query: Mapping[str, str]) -> tuple[State, ...]:
     Raises:
         TocsinError: there is no such state.
     """
-    parts = [part for part in (text(query, "state") or "").split(",") if part]
+    return cast("tuple[State, ...]", _several(query, "state", STATES))
+
+
+def _several(query: Mapping[str, str], name: str, known: Sequence[str]) -> tuple[str, ...]:
+    parts = tuple(part for part in (text(query, name) or "").split(",") if part)
     for part in parts:
-        _one_of({"state": part}, "state", get_args(State))
-    return cast("tuple[State, ...]", tuple(parts))
+        _one_of({name: part}, name, known)
+    return parts
 
 
 def _one_of(query: Mapping[str, str], name: str, known: Sequence[str]) -> str | None:

@@ -6,6 +6,7 @@ see it. A page with a table has twins of the same path with `.json` and `.csv`.
 
 import asyncio
 import functools
+import hashlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -33,7 +34,7 @@ MAX_FORM_BYTES = 1024 * 1024
 MAX_FIELDS = 100
 PAGE_ROWS = 50
 MAX_PAGE_ROWS = 200
-MAX_TWIN_ROWS = 5000
+MAX_TWIN_ROWS = 2000
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -57,6 +58,7 @@ class Rendered(Response):
     def __init__(self, text: str, status: int = 200) -> None:
         super().__init__(b"", status, media_type="text/html")
         self.text = text
+        self.digest = hashlib.sha256(text.encode()).hexdigest()
 
     @override
     def render(self, content: object) -> bytes:

@@ -2,20 +2,32 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tocsin.model.ports import StoreUnavailable
+from tocsin.model.response import ResponseFilter
+from tocsin.web.responding import Stop
 from tocsin.web.site import Site
 
 LOOK_SECONDS = 1.0
+WAITING = ResponseFilter(states=("awaiting-approval",))
 
 
 @dataclass(frozen=True, slots=True)
 class Beat:
-    """What one look found: an opaque version of all that is shown, and what is wrong."""
+    """What one look found.
+
+    Attributes:
+        version: an opaque version of all that is shown.
+        warnings: what is wrong with the alarm itself.
+        stop: who stopped all responses, None while they may run.
+        waiting: how many responses wait for approval.
+    """
 
     version: str = ""
     warnings: tuple[str, ...] = ()
+    stop: Stop | None = None
+    waiting: int = 0
 
 
 class Pulse:
@@ -34,8 +46,8 @@ class Pulse:
         async with self._looking:
             if self._monotonic() - self._looked >= LOOK_SECONDS:
                 own = self._own
-                version, warnings = await asyncio.to_thread(_take, self._site)
-                self.beat = Beat(f"{version}.{own}", warnings)
+                beat = await asyncio.to_thread(_take, self._site)
+                self.beat = replace(beat, version=f"{beat.version}.{own}")
                 self._looked = self._monotonic()
         return self.beat
 
@@ -45,11 +57,17 @@ class Pulse:
         self._looked = float("-inf")
 
 
-def _take(site: Site) -> tuple[str, tuple[str, ...]]:
+def _take(site: Site) -> Beat:
+    stop = site.switch.stopped()
+    # The switch is no part of the store: it works while that does not.
+    switch = f"{stop.time}" if stop else "-"
     try:
         findings = site.health.findings()
-        version = site.alerts.version()
+        version = f"{site.alerts.version()}.{switch}"
+        waiting = site.responses.count(WAITING)
     except StoreUnavailable as error:
-        return "unavailable", (f"The store cannot be read: {error}",)
+        sentence = f"The store cannot be read: {error}"
+        return Beat(f"unavailable.{switch}", (sentence,), stop)
     # The findings of a damaged line have counts that grow; only what is said matters here.
-    return version, (*site.warnings, *(one.message for one in findings))
+    said = tuple(one.message for one in findings)
+    return Beat(version, (*site.warnings, *said), stop, waiting)

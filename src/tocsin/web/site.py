@@ -19,7 +19,9 @@ from tocsin.model.ports import (
     StoredAlert,
 )
 from tocsin.model.queries import AlertQueries
+from tocsin.model.response import ResponseStore
 from tocsin.rules.ir import Rule
+from tocsin.web.responding import Responding, Switch
 from tocsin.web.workbench import Workbench
 
 
@@ -79,10 +81,13 @@ class Site:
         sources: what was heard of each API server.
         outbox: notifications that wait.
         events: the retained events.
+        responses: what was done to clusters or waits for a person, and orders about it.
+        switch: the kill switch of all responses.
         source_state: what is wrong with a source in a few words, `ok` if nothing is.
         rules: the rules in force.
         rule_faults: what is wrong in the rule files.
         workbench: what pages about rules need besides.
+        responding: how this Tocsin responds.
         state: what the processes say of themselves.
         disk: the disk that holds the data.
         quarantined: how much was set aside that is no proper audit event.
@@ -99,10 +104,13 @@ class Site:
     sources: SourceLog
     outbox: Outbox
     events: EventLog
+    responses: ResponseStore
+    switch: Switch
     source_state: Callable[[SourceState, Iterable[HealthFinding]], str]
     rules: Callable[[], Sequence[Rule]] = tuple
     rule_faults: Callable[[], Sequence[SourceFault]] = tuple
     workbench: Workbench = field(default_factory=Workbench)
+    responding: Responding = field(default_factory=Responding)
     state: Callable[[], State] = State
     disk: Callable[[], Disk] = lambda: Disk(0, 0)
     quarantined: Callable[[], int] = lambda: 0

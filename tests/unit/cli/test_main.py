@@ -51,6 +51,18 @@ COMMANDS = (
     "tokens list",
     "tokens revoke",
     "wazuh compare",
+    "setup rbac",
+    "setup kubectl",
+    "respond list",
+    "respond show",
+    "respond approve",
+    "respond reject",
+    "respond undo",
+    "respond ask",
+    "respond stop",
+    "respond start",
+    "respond verify",
+    "respond plan",
 )
 
 

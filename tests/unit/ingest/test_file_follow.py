@@ -13,7 +13,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from tests.unit.ingest.receiver import FakeSpool
-from tocsin.ingest.failpoint import FailpointError
+from tocsin.failpoint import FailpointError
 from tocsin.ingest.follow import FileSettings, Follower, follow
 from tocsin.ingest.metrics import IngestMetrics
 from tocsin.ingest.spool import SpoolUnavailable

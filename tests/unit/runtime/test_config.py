@@ -323,3 +323,24 @@ def test_wazuh_files_among_the_rules(file: Path) -> None:
 def test_an_unknown_key_of_wazuh_files_has_its_line(file: Path) -> None:
     with pytest.raises(LoadError, match=r"yaml:3: .*unknown field `decoder`"):
         load(file, "rules:\n  - a.yml\n  - wazuh: {decoder: x}\n")
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        ("    actions: [delete_pod, delete_pods]", "5: there is no action 'delete_pods'"),
+        ("    actions: [{delete_pod: {grace: 1}}]", "5: delete_pod has no parameter 'grace'"),
+        ("    actions: [delete_pod]\n    undo_after_seconds: 5", "6: none of these actions can be"),
+        ("    actions: [delete_pod]\n    mode: now", "6: Invalid enum value 'now'"),
+    ],
+)
+def test_a_response_that_cannot_be_is_an_error_with_its_line(
+    file: Path, lines: str, said: str
+) -> None:
+    head = "respond:\n  responses:\n  - name: x\n    when: {rules: [a]}\n"
+    assert fault(file, f"{head}{lines}\n").startswith(f"tocsin.yaml:{said}")
+
+
+def test_an_entry_of_an_inner_mapping_is_named(file: Path) -> None:
+    text = "respond:\n  clusters:\n    a: {kubeconfig: x}\n    b: {kubeconf: x}\n"
+    assert "(respond.clusters.b.kubeconf)" in fault(file, text)

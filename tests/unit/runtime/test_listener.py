@@ -8,6 +8,7 @@ from tocsin.ingest.spool import PostMeta
 from tocsin.lifeline.canary import canary_id, canary_key
 from tocsin.model.event import AuditEvent
 from tocsin.model.ports import CanaryState, LineUpdate
+from tocsin.respond.marks import Marks, marks_key
 from tocsin.runtime.listener import KIND_POSTS, Listener
 from tocsin.store import SqliteStore, own_store
 
@@ -94,3 +95,22 @@ def test_observations_are_stored_now_and_then(store: SqliteStore) -> None:
     hear(listener, event())
     assert not update(listener, store, NOW + 1).observations
     assert update(listener, store, NOW + 6).observations
+
+
+def test_only_a_verified_mark_is_a_proof(store: SqliteStore) -> None:
+    """A request that claims to be the responder's proves nothing without the code."""
+    listener = Listener(store.sources, KEY, 300)
+    ours = Marks(marks_key(KEY), "prod").mint("0a" * 16, 1)
+    foreign = Marks(marks_key(KEY), "other").mint("0a" * 16, 1)
+    hear(listener, *(event(auditID=one) for one in (ours, foreign, "tocsin-x", "tocsin-")))
+    update(listener, store)
+    (proof,) = store.responses.proofs(0)
+    assert (proof.response, proof.audit_id, proof.resource) == ("0a" * 16, ours, "pods")
+    assert listener.is_ours("prod", ours)
+    assert not listener.is_ours("prod", foreign)
+    meta = PostMeta("prod", "cp-1", None, "unauthenticated", RECEIVED * 1_000_000)
+    listener.begin(meta)
+    listener.look([event(auditID=Marks(marks_key(KEY), "prod").mint("0b" * 16, 1))])
+    listener.note(meta, 1, NOW)
+    update(listener, store)
+    assert len(store.responses.proofs(0)) == 1

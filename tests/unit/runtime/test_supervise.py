@@ -236,4 +236,4 @@ def test_its_own_processes_are_those_of_the_design(config: Config) -> None:
     for opened in (supervisor._lock, supervisor._webhook, supervisor._health, supervisor._web):
         assert opened is not None
         opened.close()
-    assert names == ["receiver", "detector", "notifier", "watcher", "web"]
+    assert names == ["receiver", "detector", "notifier", "watcher", "responder", "web"]

@@ -10,6 +10,7 @@ from tocsin.ingest.spool import SpoolHistory
 from tocsin.lifeline.words import state_of
 from tocsin.model.people import Role, User
 from tocsin.runtime.eventlog.log import SpoolEventLog
+from tocsin.runtime.responding import FolderSwitch
 from tocsin.store import SqliteStore
 from tocsin.web.access.access import IDLE_SECONDS, SESSION_SECONDS
 from tocsin.web.access.secret import digest_of
@@ -49,6 +50,8 @@ def make_site(store: SqliteStore, folder: Path, **changes: Any) -> Site:
         "health": store.health,
         "sources": store.sources,
         "outbox": store.outbox,
+        "responses": store.responses,
+        "switch": FolderSwitch(folder / "responses", time.time),
         "events": SpoolEventLog(SpoolHistory(folder / "spool", Sealer(KEY))),
         "source_state": state_of,
     }

@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from tocsin.ingest.failpoint import Failpoint
+from tocsin.failpoint import Failpoint
 from tocsin.ingest.seal import Sealer
 from tocsin.ingest.spool.layout import (
     HighWater,

@@ -17,6 +17,8 @@ import zlib
 from pathlib import Path
 from typing import NamedTuple
 
+from tocsin.disk import sync_folder
+
 SUFFIX = ".spool"
 FILE_NUMBERS = 1 << 20
 """A file never gives more numbers than this, so its name bounds them even when it is lost."""
@@ -118,15 +120,6 @@ def write_number(path: Path, number: int) -> None:
         os.fsync(descriptor)
     aside.replace(path)
     sync_folder(path.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make names created, renamed or removed in `folder` survive a power loss."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 class HighWater:

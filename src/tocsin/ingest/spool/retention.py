@@ -4,7 +4,7 @@ import os
 from itertools import pairwise
 from pathlib import Path
 
-from tocsin.ingest.failpoint import Failpoint
+from tocsin.failpoint import Failpoint
 from tocsin.ingest.spool.layout import (
     cursors,
     deleted_path,

@@ -10,9 +10,10 @@ from contextlib import closing, suppress
 from pathlib import Path
 from weakref import WeakSet
 
-from tocsin.ingest.failpoint import Failpoint
+from tocsin.disk import sync_folder
+from tocsin.failpoint import Failpoint
 from tocsin.ingest.seal import Sealer
-from tocsin.ingest.spool.layout import FILE_NUMBERS, file_path, remove_file, sync_folder
+from tocsin.ingest.spool.layout import FILE_NUMBERS, file_path, remove_file
 from tocsin.ingest.spool.post import PostMeta
 from tocsin.ingest.spool.schema import (
     CREATE,

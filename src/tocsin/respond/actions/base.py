@@ -145,7 +145,7 @@ class Acting:
 
 
 class Action(Protocol):
-    """One way to respond. Registered in `actions/__init__.py`, found there by its name."""
+    """One way to respond. Registered in `registry.py`, found there by its name."""
 
     name: ClassVar[str]
     title: ClassVar[str]

@@ -17,7 +17,7 @@ from typing import IO, NamedTuple, NoReturn
 
 import zstandard
 
-from tocsin.ingest.spool.layout import sync_folder
+from tocsin.disk import sync_folder
 from tocsin.model.errors import TocsinError
 from tocsin.runtime.backup.manifest import (
     CONFIG,

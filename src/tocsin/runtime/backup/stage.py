@@ -3,7 +3,8 @@
 The order matters. What the store's position stands on is never newer than the store: the
 positions in followed logs and the alert log are taken before it. Events it has not evaluated
 yet are never older: the spool is taken after it, except that its finished files are held
-(as hard links) from the start, because retention may delete them meanwhile.
+(as hard links) from the start, because retention may delete them meanwhile. The journal of
+responses is taken after it, too: a journal shorter than the store knows counts as cut off.
 """
 
 import os
@@ -28,6 +29,7 @@ from tocsin.model.errors import TocsinError
 from tocsin.runtime.backup.manifest import CONFIG, DATA
 from tocsin.runtime.config import Config
 from tocsin.runtime.doctor.disk import in_units
+from tocsin.runtime.responding import journal_path
 
 READER = "detector"
 WORK = ".backup"
@@ -68,6 +70,7 @@ def stage(config: Config, config_file: Path | None, work: Path, *, events: bool)
         _hold_finished(config.spool_folder, data / "spool")
     store = data / config.store_path.name
     schema, position = _copy_store(config.store_path, store)
+    _copy(journal_path(config), data / journal_path(config).relative_to(config.folder))
     if events:
         _copy_spool(config.spool_folder, data / "spool")
     _write_numbers(data / "spool", position)

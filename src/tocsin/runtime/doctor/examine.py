@@ -16,6 +16,7 @@ from tocsin.runtime.doctor import (
     answer,
     certificates,
     clock,
+    commands,
     counters,
     disk,
     files,
@@ -53,6 +54,7 @@ CHECKS = (
     sources.CHECK,
     standing.HEALTH,
     standing.CHANNELS,
+    commands.CHECK,
     certificates.EXPIRY,
     certificates.SENDERS,
 )
@@ -132,6 +134,7 @@ def _own(config: Config, now: Callable[[], float]) -> Iterator[_Part]:
     yield _Part((disk.CHECK,), lambda: disk.examine_data(config))
     yield _Part((files.CHECK,), lambda: files.examine(config))
     yield _Part((processes.CHECK,), lambda: processes.examine(config))
+    yield _Part((commands.CHECK,), lambda: commands.examine(config))
     yield _Part(
         (certificates.EXPIRY, certificates.SENDERS),
         lambda: certificates.examine(config, datetime.fromtimestamp(now(), UTC)),

@@ -56,12 +56,24 @@ class SqliteIncidents:
         if before is not None:
             tests += " AND (last_seen, id) < (SELECT last_seen, id FROM incident WHERE id = ?)"
             values.append(before)
+        return self._first(tests, values, "last_seen DESC, id DESC", limit)
+
+    def worst(self, where: IncidentFilter, limit: int) -> list[Incident]:
+        """Return the worst matching incidents, of equally bad ones the newest activity first.
+
+        Raises:
+            QueryTooWide: it would take too long.
+        """
+        return self._first(*_conditions(where), "severity DESC, last_seen DESC, id DESC", limit)
+
+    def _first(self, tests: str, values: list[object], order: str, limit: int) -> list[Incident]:
+        # Whole rows are read for those that are shown, not for all that are put in order.
+        query = (
+            f"SELECT {_ROW} FROM incident WHERE id IN (SELECT id FROM incident "  # noqa: S608 - constant clauses, values are bound
+            f"WHERE {tests} ORDER BY {order} LIMIT ?) ORDER BY {order}"
+        )
         with self._database.read(QUERY_SECONDS) as connection:
-            rows = connection.execute(
-                f"SELECT {_ROW} FROM incident WHERE {tests} "  # noqa: S608 - constant clauses, values are bound
-                "ORDER BY last_seen DESC, id DESC LIMIT ?",
-                [*values, limit],
-            ).fetchall()
+            rows = connection.execute(query, [*values, limit]).fetchall()
         return [_read(*row) for row in rows]
 
     def count(self, where: IncidentFilter) -> int:

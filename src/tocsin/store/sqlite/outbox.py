@@ -44,7 +44,7 @@ def enqueue(
     severity = SEVERITIES.index(alert.rule.severity)
     techniques = " ".join(attack.technique for attack in alert.rule.attack)
     # Nobody waits for an incident to be told that the alarm itself is in trouble.
-    topic = alert_key(alert.id) if alert.source == "health" else None
+    topic = alert_key(alert.id) if alert.source in {"health", "tocsin"} else None
     connection.executemany(
         "INSERT INTO outbox (alert_seq, channel, topic, severity, techniques, created, next_try) "
         "VALUES (?, ?, ?, ?, ?, ?, ?)",

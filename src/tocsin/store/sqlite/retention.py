@@ -8,7 +8,7 @@ of versions before that, new data fills it first.
 import sqlite3
 
 from tocsin.model.ports import Retention
-from tocsin.store.sqlite import rollup, search
+from tocsin.store.sqlite import responses, rollup, search
 from tocsin.store.sqlite.database import Database
 
 _DAY_SECONDS = 86400
@@ -42,6 +42,7 @@ def prune(database: Database, now: float, keep: Retention) -> bool:
             removed = connection.execute(_DELETE_FIRST, (min(surplus, _STEP),)).rowcount
         if not removed:
             _forget_incidents(connection, oldest)
+            responses.forget(connection, oldest, _STEP)
             connection.execute("DELETE FROM event_minute WHERE minute < ?", (oldest // _MINUTE,))
     return removed > 0 or waiting or _shrink(database)
 

@@ -15,6 +15,7 @@ import sqlite3
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from tocsin.model.ports import StoreUnavailable
 from tocsin.store.sqlite import health, rollup
@@ -45,15 +46,20 @@ _CANDIDATES = """
 _MATCHING = "SELECT rowid FROM alert_text WHERE alert_text MATCH ? LIMIT ?"
 
 
+class _Answer(NamedTuple):
+    """What the index said: when, in which state it was, and the condition."""
+
+    at: float
+    state: tuple[int, int]
+    found: Conditions | None
+
+
 @dataclass(slots=True)
 class Candidates:
-    """Which alerts may contain a text; what the index said is kept for a second.
-
-    What is recorded meanwhile is a candidate in any case.
-    """
+    """Which alerts may contain a text; kept for a second, as long as the index stays the same."""
 
     monotonic: Callable[[], float] = time.monotonic
-    _kept: dict[str, tuple[float, Conditions | None]] = field(default_factory=dict)
+    _kept: dict[str, _Answer] = field(default_factory=dict)
 
     def of(self, connection: sqlite3.Connection, needle: str) -> Conditions | None:
         """Return a condition that few alerts meet, among them all that contain the needle.
@@ -62,13 +68,14 @@ class Candidates:
         it, or the index is damaged.
         """
         now = self.monotonic()
-        asked, found = self._kept.get(needle, (float("-inf"), None))
-        if now - asked > KEEP_SECONDS:
-            found = _candidates(connection, needle)
+        state = (position(connection), _read(connection, _DROPPED))
+        kept = self._kept.get(needle)
+        if kept is None or kept.state != state or now - kept.at > KEEP_SECONDS:
+            kept = _Answer(now, state, _candidates(connection, needle))
             if len(self._kept) >= MAX_KEPT:
                 self._kept.clear()
-            self._kept[needle] = now, found
-        return found
+            self._kept[needle] = kept
+        return kept.found
 
 
 def _candidates(connection: sqlite3.Connection, needle: str) -> Conditions | None:

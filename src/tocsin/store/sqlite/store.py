@@ -15,7 +15,7 @@ from tocsin.model.alert import SEVERITIES, Alert, Severity, merge
 from tocsin.model.ports import NO_UPDATE, AlertFilter, LineUpdate, Retention, StoredAlert
 from tocsin.model.routes import Route, route
 from tocsin.store.sqlite import forms as kept_forms
-from tocsin.store.sqlite import outbox, retention, sources
+from tocsin.store.sqlite import outbox, responses, retention, sources
 from tocsin.store.sqlite.body import read_alert, stored_alerts, write_alert
 from tocsin.store.sqlite.database import Database
 from tocsin.store.sqlite.filters import conditions
@@ -25,6 +25,7 @@ from tocsin.store.sqlite.incidents import SqliteIncidents
 from tocsin.store.sqlite.outbox import SqliteOutbox
 from tocsin.store.sqlite.people import SqlitePeople
 from tocsin.store.sqlite.queries import SqliteQueries
+from tocsin.store.sqlite.responses import SqliteResponses
 from tocsin.store.sqlite.search import TextIndex
 from tocsin.store.sqlite.sources import SqliteSources
 
@@ -56,6 +57,7 @@ class SqliteStore(SqliteQueries):
         self.sources = SqliteSources(database)
         self.incidents = SqliteIncidents(database)
         self.people = SqlitePeople(database)
+        self.responses = SqliteResponses(database)
         self.text = TextIndex(database)
         self.forms = SqliteForms(database)
 
@@ -109,6 +111,7 @@ class SqliteStore(SqliteQueries):
                 cursors.items(),
             )
             sources.update(connection, line, now)
+            responses.add_proofs(connection, line.proofs, now)
         return new
 
     def cursor(self, reader: str) -> int:

@@ -12,6 +12,7 @@ from tocsin.model.incident import Incident
 from tocsin.model.ports import AlertFilter, StoredAlert
 from tocsin.model.queries import QueryTooWide
 from tocsin.rules.explain import Node, deciding
+from tocsin.web import offers
 from tocsin.web.evidence import event_of
 from tocsin.web.filters import link
 from tocsin.web.jsontext import json_text
@@ -51,6 +52,7 @@ async def show(context: Context) -> Response:
         user_link=_user_link(alert),
         file=file,
         rule_link=rule_path(alert.rule) if key_of(alert.rule) in known else None,
+        choice=await context.read(offers.choice, context.site, [alert]),
         web_links=[text for text in file.references if is_web_link(text)],
     )
 

@@ -24,6 +24,8 @@ COUNTERS = (
     ("tocsin_detect_rule_faults", "rules that failed on an event"),
     ("tocsin_detect_rule_file_faults", "faults in rule files"),
     ("tocsin_detect_store_errors_total", "times the store could not be written"),
+    ("tocsin_respond_refused_total", "responses refused"),
+    ("tocsin_respond_undecided", "responses of which nobody knows what they did"),
 )
 
 
@@ -99,6 +101,7 @@ async def show(context: Context) -> Response:
         table=Table("health", COLUMNS, found.sources),
         counters=counters,
         settings=context.site.settings,
+        responding=context.site.responding,
         now=context.now,
     )
 

@@ -16,6 +16,7 @@ from tocsin.model.errors import TocsinError
 from tocsin.model.events import FoundEvent
 from tocsin.model.incident import VERDICTS, Change, Incident, Verdict
 from tocsin.model.ports import StoredAlert
+from tocsin.web import offers
 from tocsin.web.filters import link
 from tocsin.web.lanes import lanes
 from tocsin.web.page import Context, Page
@@ -52,6 +53,7 @@ async def show(context: Context) -> Response:
         context.read(context.site.incidents.alerts_of, incident.id, MAX_ALERTS),
         context.read(context.site.incidents.log_of, incident.id),
     )
+    choice = await context.read(offers.choice, context.site, [stored.alert for stored in alerts])
     return context.page(
         "incident.html",
         incident=incident,
@@ -65,6 +67,7 @@ async def show(context: Context) -> Response:
         lanes=lanes(incident),
         gaps=_gaps(incident),
         verdicts=VERDICTS,
+        choice=choice,
     )
 
 

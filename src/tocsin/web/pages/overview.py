@@ -10,17 +10,22 @@ from tocsin.model.alert import SEVERITIES, Severity
 from tocsin.model.incident import Incident, IncidentFilter, State
 from tocsin.model.ports import AlertFilter, SourceState
 from tocsin.model.queries import Bucket, EventBucket, Facet, FacetName
+from tocsin.model.response import Response as Responded
+from tocsin.model.response import ResponseFilter
 from tocsin.web import charts
 from tocsin.web.filters import Parameter, moment
 from tocsin.web.page import Context, Page
 from tocsin.web.patience import Patience
+from tocsin.web.pulse import WAITING
 from tocsin.web.site import Alerts
 
 BARS = 60
 TOP = 5
 TOP_SECONDS = 0.6
 SHOWN_INCIDENTS = 8
-LOOKED_AT_INCIDENTS = 50
+SHOWN_RESPONSES = 5
+# What may have been done, and nobody knows: told for so long.
+UNCLEAR, UNCLEAR_SECONDS = ResponseFilter(states=("unknown",)), 86400.0
 ACTIVE: tuple[State, ...] = ("open", "acknowledged", "contained")
 RANGES = (("1h", "last hour"), ("24h", "last 24 hours"), ("7d", "last 7 days"))
 PARAMETERS = (Parameter("since", "From when on: an age such as 1h or 24h, or a time."),)
@@ -36,6 +41,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
         since: from when on `alerts`, `events` and `top` count; RFC 3339.
         until: until when.
         active: incidents that are not closed, by severity.
+        waiting: responses that wait for approval.
         alerts: alerts by severity.
         events: events received.
         top: the most frequent values among alerts of low severity and above; null where there
@@ -46,6 +52,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     since: datetime
     until: datetime
     active: dict[Severity, int]
+    waiting: int
     alerts: dict[Severity, int]
     events: int
     top: dict[FacetName, list[Facet] | None]
@@ -57,6 +64,8 @@ class _Found(msgspec.Struct, frozen=True, kw_only=True):
 
     summary: Summary
     incidents: list[Incident]
+    waiting: list[Responded]
+    unclear: list[Responded]
     timeline: list[Bucket]
     events: list[EventBucket]
     sources: list[SourceState]
@@ -75,6 +84,7 @@ def _look(context: Context, start: datetime, end: datetime) -> _Found:
             since=start,
             until=end,
             active=_active(context),
+            waiting=site.responses.count(WAITING),
             alerts={
                 severity: sum(bucket.counts.get(severity, 0) for bucket in timeline)
                 for severity in SEVERITIES
@@ -83,9 +93,13 @@ def _look(context: Context, start: datetime, end: datetime) -> _Found:
             top=_tops(site.alerts, telling),
             warnings=context.room.pulse.beat.warnings,
         ),
-        incidents=_worst_first(
-            site.incidents.incidents(IncidentFilter(states=ACTIVE), LOOKED_AT_INCIDENTS)
-        ),
+        incidents=site.incidents.worst(IncidentFilter(states=ACTIVE), SHOWN_INCIDENTS),
+        waiting=site.responses.responses(WAITING, SHOWN_RESPONSES),
+        unclear=[
+            one
+            for one in site.responses.responses(UNCLEAR, SHOWN_RESPONSES)
+            if one.updated > context.now - UNCLEAR_SECONDS
+        ],
         timeline=list(timeline),
         events=list(events),
         sources=site.sources.sources(),
@@ -97,11 +111,6 @@ def _tops(alerts: Alerts, where: AlertFilter) -> dict[FacetName, list[Facet] | N
     patience = Patience(TOP_SECONDS)
     found = {by: patience.ask(partial(alerts.facets, where, by, TOP)) for by in _TOPS}
     return {by: None if facets is None else list(facets) for by, facets in found.items()}
-
-
-def _worst_first(incidents: list[Incident]) -> list[Incident]:
-    """Return the worst ones, of equally bad ones the latest first."""
-    return sorted(incidents, key=lambda one: -SEVERITIES.index(one.severity))[:SHOWN_INCIDENTS]
 
 
 def _active(context: Context) -> dict[Severity, int]:

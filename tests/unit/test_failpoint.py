@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tocsin.ingest import failpoint, spool
-from tocsin.ingest.failpoint import VARIABLE, Failpoint, FailpointError
+from tocsin import failpoint
+from tocsin.failpoint import VARIABLE, Failpoint, FailpointError
+from tocsin.ingest import spool
 
 
 def test_inert_without_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -27,7 +28,7 @@ def test_raises_at_the_visit_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_kills() -> None:
-    code = "from tocsin.ingest.failpoint import Failpoint; Failpoint('x')()"
+    code = "from tocsin.failpoint import Failpoint; Failpoint('x')()"
     done = subprocess.run([sys.executable, "-c", code], env={VARIABLE: "x:kill"}, check=False)
     assert done.returncode == -signal.SIGKILL
 
