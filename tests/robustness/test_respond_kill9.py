@@ -4,152 +4,127 @@ The responder runs in a process of its own, over a real journal and store, again
 over HTTP that notes every change which took effect. It is killed at each of its steps.
 """
 
-import contextlib
-import http.server
 import os
-import signal
-import subprocess
 import sys
-import threading
 import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import httpx2
 import msgspec
 import pytest
-from typing_extensions import override
 
+from tests.robustness.respond_child import api_server, responding, wait_for
 from tests.unit.respond.bench import KEY, Bench, pod, settings
-from tests.unit.respond.fakecluster import USER, FakeApi
-from tocsin.failpoint import VARIABLE, names
+from tests.unit.respond.fakecluster import FakeApi
+from tocsin.failpoint import names
+from tocsin.model.alert import Actor, Target
+from tocsin.model.response import ObjectRef
 from tocsin.respond.chain import Head, journal_key
-from tocsin.respond.cluster import ApiCluster
 from tocsin.respond.journal import Journal
+from tocsin.respond.names import RBAC
 
-ROUNDS = 100 if os.environ.get("TOCSIN_LONG") else int(os.environ.get("TOCSIN_ROUNDS", "2"))
-HOST = "127.0.0.1"
-_VERBS = {"POST": "create", "PATCH": "patch", "DELETE": "delete"}
-_ENDS = {"done", "verified", "failed", "undone"}
-# Action, what it is done to, and whether it is undone by itself afterwards.
-CASES = {
-    "delete_pod": False,
-    "isolate_pod": True,
+ROUNDS = 100 if os.environ.get("TOCSIN_LONG") else int(os.environ.get("TOCSIN_ROUNDS", "1"))
+# So long it is waited for what should not happen: another line in the journal.
+REST_SECONDS = 0.3
+_UNDOING = {"respond.after_undoing", "respond.before_undone", "respond.after_undone"}
+# Deletes the pod, with no access but the kubeconfig that it is given.
+_SCRIPT = """#!{python}
+import json, os, urllib.request
+server = json.load(open(os.environ["KUBECONFIG"]))["clusters"][0]["cluster"]["server"]
+path = "/api/v1/namespaces/shop/pods/web"
+urllib.request.urlopen(urllib.request.Request(server + path, method="DELETE"), timeout=5)
+"""
+
+
+@dataclass(frozen=True)
+class Case:
+    """An action, the alert that asks for it, and the objects it finds.
+
+    Attributes:
+        target: the object of the alert.
+        undone: whether it is undone by itself afterwards.
+        objects: what is there, with its parts besides the metadata's usual ones.
+        user: who made the request of the alert.
+        changes: how often each verb takes effect, on all objects together.
+    """
+
+    target: ObjectRef
+    changes: Mapping[str, int]
+    undone: bool = True
+    objects: Mapping[ObjectRef, Mapping[str, Any]] = field(default_factory=dict)
+    user: str = "alice"
+
+
+def _binding(name: str) -> ObjectRef:
+    return ObjectRef(api_group=RBAC, resource="clusterrolebindings", name=name)
+
+
+_WORKLOAD = ObjectRef(api_group="apps", resource="deployments", namespace="shop", name="web")
+_NODE = ObjectRef(resource="nodes", name="n1")
+_ACCOUNT = ObjectRef(resource="serviceaccounts", namespace="shop", name="builder")
+_SECRET = ObjectRef(resource="secrets", namespace="shop", name="builder-token-ab1cd")
+_BINDS = {
+    "roleRef": {"apiGroup": RBAC, "kind": "ClusterRole", "name": "view"},
+    "subjects": [{"kind": "ServiceAccount", "name": "builder", "namespace": "shop"}],
 }
+_POD = {pod(): {"kind": "Pod", "metadata": {"labels": {"app": "web"}}, "spec": {"containers": []}}}
+CASES = {
+    "delete_pod": Case(pod(), {"delete": 1}, undone=False, objects=_POD),
+    "isolate_pod": Case(pod(), {"create": 1, "patch": 2, "delete": 1}, objects=_POD),
+    "scale_owner": Case(_WORKLOAD, {"patch": 2}, objects={_WORKLOAD: {"spec": {"replicas": 3}}}),
+    "cordon_node": Case(_NODE, {"patch": 2}, objects={_NODE: {"spec": {}}}),
+    "delete_binding": Case(
+        _binding("b1"), {"delete": 1, "create": 1}, objects={_binding("b1"): _BINDS}
+    ),
+    "revoke_account": Case(
+        pod(),
+        {"delete": 3, "create": 2},
+        objects={
+            _ACCOUNT: {"secrets": [{"name": _SECRET.name}]},
+            _SECRET: {},
+            _binding("b1"): _BINDS,
+            _binding("b2"): _BINDS,
+        },
+        user="system:serviceaccount:shop:builder",
+    ),
+    "command": Case(pod(), {"delete": 1}, undone=False, objects=_POD),
+}
+STEPS = [name for name in names() if name.startswith("respond.") or name == "journal.after_write"]
+WAYS = [
+    (action, step)
+    for action, case in CASES.items()
+    for step in STEPS
+    if case.undone or step not in _UNDOING
+]
 
 
-def respond_forever(folder: Path, port: str, action: str) -> None:
-    """Respond until killed."""
-    undo = {"undo_after_seconds": 0.2} if CASES[action] else {}
-    bench = Bench.__new__(Bench)
-    client = httpx2.Client(base_url=f"http://{HOST}:{port}", trust_env=False)
-    bench.open(folder, settings(actions=[action], rule=undo), ApiCluster("prod", client))
-    print("ready", flush=True)
-    while True:
-        bench.now = time.time()
-        if not bench.responder.tick():
-            time.sleep(0.02)
-
-
-@contextlib.contextmanager
-def api_server(api: FakeApi) -> Iterator[int]:
-    """Serve a fake API server over HTTP; yield its port."""
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def _answer(self) -> None:
-            length = int(self.headers.get("Content-Length") or 0)
-            body = msgspec.json.decode(self.rfile.read(length)) if length else None
-            path, _, query = self.path.partition("?")
-            code, answer = self._decide(path, query, body)
-            content = msgspec.json.encode(answer)
-            with contextlib.suppress(OSError):
-                self.send_response(code)
-                self.send_header("Content-Length", str(len(content)))
-                self.end_headers()
-                self.wfile.write(content)
-
-        def _decide(self, path: str, query: str, body: Any) -> tuple[int, dict[str, Any]]:
-            if "selfsubject" in path:
-                return 201, {"status": {"allowed": True, "userInfo": {"username": USER}}}
-            if self.command == "GET":
-                found = api.get(path)
-                if found is None and path.rpartition("/")[2] in {"networkpolicies", "events"}:
-                    return 200, {"items": api.list(path)}
-                return (404, {}) if found is None else (200, found)
-            dry_run = "dryRun=All" in query or bool(isinstance(body, dict) and body.get("dryRun"))
-            audit_id = self.headers["Audit-ID"]
-            return api.change(_VERBS[self.command], path, body, audit_id, dry_run=dry_run)
-
-        do_GET = do_POST = do_PATCH = do_DELETE = _answer  # noqa: N815 - the library's names
-
-        @override
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = http.server.ThreadingHTTPServer((HOST, 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
+def states(folder: Path) -> list[str]:
+    """Return the states that the journal goes through."""
     try:
-        yield server.server_port
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
-
-
-@contextlib.contextmanager
-def responding(folder: Path, port: int, action: str, failpoint: str = "") -> Iterator[Any]:
-    """Run a responder for the body, then kill it."""
-    command = [sys.executable, "-m", "tests.robustness.test_respond_kill9", str(folder), str(port)]
-    environment = os.environ | ({VARIABLE: failpoint} if failpoint else {})
-    with subprocess.Popen(
-        [*command, action], stdout=subprocess.PIPE, text=True, env=environment
-    ) as process:
-        assert process.stdout is not None
-        process.stdout.readline()
-        try:
-            yield process
-        finally:
-            process.send_signal(signal.SIGKILL)
+        lines = (folder / "journal.jsonl").read_bytes().split(b"\n")[:-1]
+    except OSError:
+        return []
+    return [state for line in lines if (state := msgspec.json.decode(line)["state"])]
 
 
 def end_of(folder: Path) -> str:
-    """Return the state that the journal ends with, and its text."""
-    try:
-        lines = (folder / "journal.jsonl").read_bytes().splitlines()
-        entries = [msgspec.json.decode(line) for line in lines]
-    except (OSError, msgspec.DecodeError):
-        return ""
-    states = [entry["state"] for entry in entries if entry["state"]]
-    return states[-1] if states else ""
+    """Return the state that the journal ends with."""
+    return (states(folder) or [""])[-1]
 
 
 def rests(folder: Path) -> bool:
     """Return whether nothing more is written for a moment."""
     size = (folder / "journal.jsonl").stat().st_size
-    time.sleep(1)
+    time.sleep(REST_SECONDS)
     return size == (folder / "journal.jsonl").stat().st_size
-
-
-def wait_for(condition: Any, seconds: float = 30) -> bool:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if condition():
-            return True
-        time.sleep(0.05)
-    return False
-
-
-STEPS = [name for name in names() if name.startswith("respond.") or name in {"journal.after_write"}]
 
 
 @pytest.mark.robustness
 @pytest.mark.timeout(3600)
-@pytest.mark.parametrize("action", CASES)
-@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize(("action", "step"), WAYS)
 def test_a4_killed_at_every_step(tmp_path: Path, step: str, action: str) -> None:
     for number in range(ROUNDS):
         folder = tmp_path / str(number)
@@ -159,35 +134,80 @@ def test_a4_killed_at_every_step(tmp_path: Path, step: str, action: str) -> None
 
 def one_round(folder: Path, failpoint: str, action: str) -> None:
     """Respond to one alert, killed once on the way; then look at what took effect."""
-    api = FakeApi()
-    api.add(pod(), metadata={"labels": {"app": "web"}}, spec={"containers": []})
-    given = settings(actions=[action])
+    case, api = CASES[action], FakeApi()
+    for ref, parts in case.objects.items():
+        api.add(ref, **parts)
+    before = look(api)
+    given = settings(
+        actions=[{"command": command(folder)} if action == "command" else action],
+        rule={"undo_after_seconds": 0.1} if case.undone else {},
+    )
     bench = Bench(folder, given, api)
     bench.record.show()
-    bench.alert()
+    target = case.target
+    live = api.get(target.path)
+    where = Target(
+        "create",
+        target.api_group,
+        target.resource,
+        None,
+        target.namespace,
+        target.name,
+        live["metadata"]["uid"] if live else None,
+    )
+    bench.alert(target=where, actor=Actor(user=case.user))
     bench.close()
-    # What cannot be known without a person ends as `unknown`, which is told.
-    wanted = {"undone", "unknown"} if CASES[action] else _ENDS
+    wanted = {"undone"} if case.undone else {"done"}
+    if action == "command":
+        # What a program did is looked up once; where that tells nothing, a person is asked.
+        wanted.add("unknown")
     with api_server(api) as port:
-        with responding(folder, port, action, failpoint) as process:
-            wait_for(lambda: process.poll() is not None or end_of(folder) in wanted)
-        with responding(folder, port, action):
-            assert wait_for(lambda: end_of(folder) in wanted and rests(folder)), end_of(folder)
+        with responding(folder, port, given, failpoint) as process:
+            wait_for(lambda: not process.is_alive() or end_of(folder) in wanted)
+        with responding(folder, port, given):
+            assert wait_for(lambda: end_of(folder) in wanted and rests(folder), 20), (
+                states(folder),
+                api.changes,
+            )
     journal = Journal(folder / "journal.jsonl", journal_key(KEY))
     assert isinstance(journal.head, Head)
     journal.close()
-    effective = [(change.verb, change.path, change.uid) for change in api.changes]
-    assert len(effective) == len(set(effective)) or CASES[action], effective
-    created = [path for verb, path, _ in effective if verb == "create"]
-    assert len(created) <= 1
-    if action == "delete_pod":
-        assert len(effective) == 1
-    elif end_of(folder) == "undone":
-        labels = api.get(pod().path)
-        assert labels is not None
-        assert labels["metadata"]["labels"] == {"app": "web"}
-        assert not [path for path in api.objects if "networkpolicies" in path]
+    check(case, api, before, unknown=end_of(folder) == "unknown")
 
 
-if __name__ == "__main__":
-    respond_forever(Path(sys.argv[1]), sys.argv[2], sys.argv[3])
+def check(case: Case, api: FakeApi, before: Mapping[str, Any], *, unknown: bool) -> None:
+    """Look at what took effect: everything once, and after the way back all is as before."""
+    made = Counter(change.verb for change in api.changes)
+    deleted = [change.uid for change in api.changes if change.verb == "delete"]
+    assert len(deleted) == len(set(deleted))
+    if unknown:
+        assert all(made[verb] <= number for verb, number in case.changes.items()), made
+        return
+    assert made == case.changes
+    if case.undone:
+        after = look(api)
+        assert after == {path: parts for path, parts in before.items() if path in after}
+        assert before.keys() - after.keys() <= {_SECRET.path}, "what cannot be undone"
+
+
+def look(api: FakeApi) -> dict[str, Any]:
+    """Return all objects, but for what the API server itself writes into them."""
+    own = {"uid", "resourceVersion"}
+    return {
+        path: {
+            part: {key: one for key, one in value.items() if key not in own}
+            if part == "metadata"
+            else value
+            for part, value in found.items()
+            if part not in {"kind", "apiVersion"}
+        }
+        for path, found in api.objects.items()
+    }
+
+
+def command(folder: Path) -> dict[str, object]:
+    """Return the parameters of a program that deletes the pod."""
+    program = folder / "remove"
+    program.write_text(_SCRIPT.format(python=sys.executable))
+    program.chmod(0o755)
+    return {"executable": str(program), "arguments": ["$(pod)"], "verbs": ["delete"]}

@@ -25,8 +25,7 @@ LONG = bool(os.environ.get("TOCSIN_LONG"))
 
 T = TypeVar("T")
 
-# In its long form this is hours: only then it leaves the fast suite.
-pytestmark = [pytest.mark.robustness] if LONG else []
+pytestmark = pytest.mark.robustness
 
 
 @pytest.fixture(autouse=True)
@@ -123,7 +122,6 @@ def test_flipped_bits(states: list[Crashed], index: int, suffix: str, copy: Path
         assert_accounted(crashed, copy, spool_damage.flip(name, bit))
 
 
-@pytest.mark.robustness
 @pytest.mark.timeout(7200)
 def test_flipped_bits_of_a_sealed_file(sealed: Crashed, copy: Path) -> None:
     name = sorted(path.name for path in sealed.folder.glob("*.spool"))[1]

@@ -16,6 +16,8 @@ from tocsin.model.errors import TocsinError
 from tocsin.model.ports import StoreUnavailable
 from tocsin.store import SqliteStore, own_store
 
+pytestmark = pytest.mark.robustness
+
 PAGE = 4096
 ALERTS = 200
 READER = "detector"
@@ -109,7 +111,6 @@ def test_overwritten_pages(folder: Path, seed: int) -> None:
     check_and_rebuild(folder)
 
 
-@pytest.mark.robustness
 @pytest.mark.timeout(600)
 def test_overwritten_pages_at_length(pristine: Path, tmp_path: Path) -> None:
     replaced = 0
@@ -142,7 +143,6 @@ def test_a_damaged_wal_takes_the_position_with_it(folder: Path, seed: int) -> No
     check_and_rebuild(folder)
 
 
-@pytest.mark.robustness
 @pytest.mark.parametrize("kind", [sqlite3.OperationalError, sqlite3.DatabaseError])
 def test_any_statement_may_fail_at_any_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: type[sqlite3.Error]

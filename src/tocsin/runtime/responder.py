@@ -96,7 +96,7 @@ def respond(link: Link, config: Config) -> None:
         while not link.stopping.is_set():
             try:
                 with _open_journal(config, store) as journal:
-                    _Process(config, store, journal, metrics, state).run(link)
+                    _Process(config, store, journal, metrics, state, link).run()
             except (StoreUnavailable, JournalError, OSError) as error:
                 _tell(store, state, f"nothing is responded to: {error}")
                 link.stopping.wait(RETRY_SECONDS)
@@ -162,8 +162,10 @@ class _Process:
         journal: Journal,
         metrics: RespondMetrics,
         state: _State,
+        link: Link,
     ) -> None:
         self._config = config
+        self._link = link
         self._settings = config.respond
         self._store = store
         self._journal = journal
@@ -193,30 +195,30 @@ class _Process:
         """Return the rules that alerts are checked by again, if anything can be done at all."""
         return self._detection.load() if self._clusters and self._settings.enabled else None
 
-    def run(self, link: Link) -> None:
+    def run(self) -> None:
         """Respond until told to stop, or until something has to be opened anew."""
         for line in armed(self._rules, self._settings):
             log.info("%s", line)
         self._responder.start()
         self._state.problem = ()
         self._store.health.clear(*FINDING)
-        while not link.stopping.is_set():
+        while not self._link.stopping.is_set():
             if not self._settings.enabled:
                 self._responder.skip_alerts()
             busy = self._responder.tick()
-            self._look_after(link)
+            self._look_after()
             if not busy:
-                link.stopping.wait(IDLE_SECONDS if self._rules else _UNARMED_SECONDS)
+                self._link.stopping.wait(IDLE_SECONDS if self._rules else _UNARMED_SECONDS)
 
-    def _look_after(self, link: Link) -> None:
+    def _look_after(self) -> None:
         self._metrics.waiting.set(self._responder.waiting)
         self._metrics.undecided.set(self._responder.undecided)
         self._metrics.stopped.set(self._stopped() is not None)
         now = time.monotonic()
         if self._pipeline is not None and now >= self._next_rule_check:
             self._next_rule_check = now + RULE_POLL_SECONDS
-            if self._detection.changed() or link.reloading.is_set():
-                link.reloading.clear()
+            if self._detection.changed() or self._link.reloading.is_set():
+                self._link.reloading.clear()
                 self._detection.reload(self._pipeline)
 
     def _reach(self) -> Mapping[str, Cluster]:
@@ -271,7 +273,8 @@ class _Process:
             clients=self._clients.get,
             alert=self._alert,
             shown=self._as_wazuh,
-            stopped=lambda: self._stopped() is not None,
+            # A program that hangs must not keep us from ending in time.
+            stopped=lambda: self._link.stopping.is_set() or self._stopped() is not None,
             refused=self._misbehaved,
             clean=redact,
             clock=time.time,

@@ -15,6 +15,9 @@ from tests.robustness.harness import EXECUTABLE, environment
 
 _CAP_DAC_OVERRIDE, _CAP_DAC_READ_SEARCH = 1, 2
 # As an operator would have it, with everything in its place but one.
+# Each starts Tocsin as a process of its own.
+pytestmark = pytest.mark.robustness
+
 CONFIG = "health: {port: 0}\nwebhook:\n  port: 0\n"
 
 
@@ -115,7 +118,6 @@ def obey_permissions() -> None:
         prctl(drop, capability, 0, 0, 0)
 
 
-@pytest.mark.robustness
 @pytest.mark.timeout(60)
 def test_the_data_folder_of_a_running_one(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()

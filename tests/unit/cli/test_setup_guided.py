@@ -13,6 +13,9 @@ from tests.unit.cli.commandline import EXECUTABLE, Commands, environment
 from tocsin.cli.setup_questions import outbound_address
 from tocsin.connect.names import parse_endpoint
 
+# Each runs Tocsin on a terminal of its own.
+pytestmark = pytest.mark.robustness
+
 SECONDS = 8.0
 
 

@@ -118,7 +118,7 @@ class FakeApi:
         uid = known["metadata"]["uid"]
         if verb == "delete":
             return self._delete(parent, body, dry_run=dry_run)
-        changed = _patched(known, body)
+        changed = _rescaled(known, body) if path != parent else _patched(known, body)
         if changed is None:
             return *_status(422), uid
         changed["metadata"]["resourceVersion"] = str(int(known["metadata"]["resourceVersion"]) + 1)
@@ -134,7 +134,9 @@ class FakeApi:
             return *_status(409), uid
         if not dry_run:
             del self.objects[path]
-        return 200, known, uid
+        if known.get("kind") == "Pod":
+            return 200, known, uid
+        return 200, {"kind": "Status", "status": "Success", "details": {"uid": uid}}, uid
 
 
 class FakeCluster:
@@ -194,6 +196,16 @@ class FakeCluster:
 
 def _status(code: int) -> tuple[int, dict[str, Any]]:
     return code, {"kind": "Status", "code": code, "message": f"HTTP {code}"}
+
+
+def _rescaled(known: dict[str, Any], operations: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
+    """Return the object after a patch of its scale, which leaves out a number of zero."""
+    view = copy.deepcopy(known)
+    view["spec"] = {key: value for key, value in view["spec"].items() if value or key != "replicas"}
+    changed = _patched(view, operations)
+    if changed is not None:
+        changed["spec"].setdefault("replicas", 0)
+    return changed
 
 
 def _patched(known: dict[str, Any], operations: Sequence[dict[str, Any]]) -> dict[str, Any] | None:

@@ -41,7 +41,7 @@ class Surroundings:
         clients: the client of a cluster's API server, with the responder's credential.
         alert: returns an alert by its id, None if it is not kept any more.
         shown: returns an alert in Wazuh's shape.
-        stopped: whether nothing may be changed any more.
+        stopped: whether nothing may be changed any more, or the responder itself is to end.
         refused: is told of a response whose program asked for what was not planned.
         clean: takes secrets out of a program's output.
         clock: seconds since the epoch.
@@ -202,7 +202,7 @@ def _converse(
 ) -> None:
     """Answer a program that asks for its keys; one that says nothing has nothing pending."""
     try:
-        answer = running.answer(min(DIALOGUE_SECONDS, job.seconds))
+        answer = running.answer(min(DIALOGUE_SECONDS, job.seconds), around.stopped)
     except TimeoutError:
         acting.note("the program did not say anything in time", {})
         return

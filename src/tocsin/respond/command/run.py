@@ -155,8 +155,10 @@ class Program:
         if self._unsent and self._stdin_is_open and self._stdin not in self._selector.get_map():
             self._selector.register(self._stdin, selectors.EVENT_WRITE)
 
-    def answer(self, seconds: float) -> bytes | None:
+    def answer(self, seconds: float, given_up: Callable[[], bool] = lambda: False) -> bytes | None:
         """Return the first line that it writes; None if it ends or closes its output before.
+
+        None also if `given_up`, asked again and again, tells that nobody wants it any more.
 
         Raises:
             TimeoutError: nothing came in time.
@@ -166,6 +168,8 @@ class Program:
             if self._out.closed or not self._runs():
                 self._drain()
                 return self._out.line()
+            if given_up():
+                return None
             if time.monotonic() >= deadline:
                 raise TimeoutError
             self._turn(deadline)

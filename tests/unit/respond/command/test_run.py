@@ -122,9 +122,10 @@ def test_a_last_line_without_an_end_is_an_answer(tmp_path: Path) -> None:
 def test_no_zombies(tmp_path: Path) -> None:
     program = script(tmp_path, "exit 0")
     with Program(program, [], tmp_path, environment(tmp_path, None)) as running:
+        pid = running._process.pid
         running.finish(5)
     with pytest.raises(ChildProcessError):
-        os.waitpid(-1, os.WNOHANG)
+        os.waitpid(pid, os.WNOHANG)
 
 
 def test_arguments_are_passed_as_they_are(tmp_path: Path) -> None:
