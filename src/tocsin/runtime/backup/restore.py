@@ -5,6 +5,7 @@ aside, never deleted. The store is put in place last: without it, a restore that
 seen to be incomplete, and can be made again.
 """
 
+import io
 import os
 import shutil
 import tarfile
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import IO, NamedTuple, NoReturn
 
 import zstandard
+from typing_extensions import override
 
 from tocsin.disk import sync_folder
 from tocsin.model.errors import TocsinError
@@ -38,6 +40,8 @@ _NEW = ".restore"
 # What damage makes of reading: compressed, it can be anything.
 _UNREADABLE = (tarfile.TarError, zstandard.ZstdError, ValueError, EOFError, OverflowError)
 _UNTOUCHED = frozenset({"lock"})
+# Unpacked, it may be a thousand times as large.
+_PIECE = 16 * 1024
 
 
 class Restored(NamedTuple):
@@ -117,10 +121,39 @@ def _unpack(
 def _opened(source: Path) -> Iterator["_Entries"]:
     with (
         source.open("rb") as raw,
-        zstandard.ZstdDecompressor().stream_reader(raw) as plain,
+        _Plain(raw) as plain,
         tarfile.open(fileobj=plain, mode="r|") as archive,
     ):
         yield ((info, archive.extractfile(info)) for info in archive)
+        # The checksum stands at the very end.
+        while plain.read(_PIECE):
+            continue
+
+
+class _Plain(io.RawIOBase):
+    """What a compressed file says; one that is cut short or damaged raises ZstdError."""
+
+    def __init__(self, packed: IO[bytes]) -> None:
+        self._packed = packed
+        self._frame = zstandard.ZstdDecompressor().decompressobj()
+        self._ready = b""
+
+    @override
+    def readable(self) -> bool:
+        return True
+
+    @override
+    def read(self, size: int = -1, /) -> bytes:
+        """Return the next bytes, at most `size`; nothing at the end."""
+        while not self._ready and not self._frame.eof:
+            piece = self._packed.read(_PIECE)
+            if not piece:
+                message = "the file is cut short"
+                raise zstandard.ZstdError(message)
+            self._ready = self._frame.decompress(piece)
+        end = len(self._ready) if size < 0 else size
+        found, self._ready = self._ready[:end], self._ready[end:]
+        return found
 
 
 _Entries = Iterator[tuple[tarfile.TarInfo, IO[bytes] | None]]

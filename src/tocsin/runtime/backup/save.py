@@ -109,8 +109,10 @@ def _write(folder: Path, manifest: Manifest, target: Path, advance: Callable[[in
     descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
         with os.fdopen(descriptor, "wb") as raw:
+            # The checksum covers what no digest does: the names and the room between files.
+            compressor = zstandard.ZstdCompressor(level=_LEVEL, write_checksum=True)
             with (
-                zstandard.ZstdCompressor(level=_LEVEL).stream_writer(raw, closefd=False) as packed,
+                compressor.stream_writer(raw, closefd=False) as packed,
                 tarfile.open(fileobj=packed, mode="w|", format=tarfile.PAX_FORMAT) as archive,
             ):
                 text = msgspec.json.format(msgspec.json.encode(manifest))

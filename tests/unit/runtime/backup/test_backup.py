@@ -191,12 +191,21 @@ def test_every_damage_is_seen_before_anything_is_touched(archive: Path, tmp_path
     broken = tmp_path / "broken"
     for at in range(20, len(data), len(data) // 20):
         broken.write_bytes(data[:at] + bytes([data[at] ^ 0x10]) + data[at + 1 :])
-        with pytest.raises(TocsinError):
-            restored(broken, tmp_path / "other")
+        # Some bits of compressed data mean nothing.
+        if unpacked(broken) != unpacked(archive):
+            with pytest.raises(TocsinError):
+                restored(broken, tmp_path / "other")
         broken.write_bytes(data[:at])
         with pytest.raises(TocsinError):
             restored(broken, tmp_path / "other")
     assert not (tmp_path / "other").exists()
+
+
+def unpacked(archive: Path) -> bytes | None:
+    try:
+        return zstandard.ZstdDecompressor().decompressobj().decompress(archive.read_bytes())
+    except zstandard.ZstdError:
+        return None
 
 
 def forged(archive: Path, target: Path, change: Callable[[Manifest], Manifest]) -> Path:
