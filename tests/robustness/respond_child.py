@@ -61,9 +61,7 @@ class CommandBench(Bench):
         )
 
 
-def respond_forever(
-    folder: Path, port: int, given: RespondSettings, failpoint: str
-) -> None:
+def respond_forever(folder: Path, port: int, given: RespondSettings, failpoint: str) -> None:
     """Respond until killed; what people are told is recorded as alerts."""
     if failpoint:
         os.environ[VARIABLE] = failpoint

@@ -29,6 +29,7 @@ from tocsin.respond.names import RBAC
 ROUNDS = 100 if os.environ.get("TOCSIN_LONG") else int(os.environ.get("TOCSIN_ROUNDS", "1"))
 # So long it is waited for what should not happen: another line in the journal.
 REST_SECONDS = 0.3
+NO_END = {"refused", "failed"}
 _UNDOING = {"respond.after_undoing", "respond.before_undone", "respond.after_undone"}
 # Deletes the pod, with no access but the kubeconfig that it is given.
 _SCRIPT = """#!{python}
@@ -48,6 +49,8 @@ class Case:
         undone: whether it is undone by itself afterwards.
         objects: what is there, with its parts besides the metadata's usual ones.
         user: who made the request of the alert.
+        asks: whether a person decides where it is not known how much of it was done: a program
+            is never run again, nor is what is half done and cannot be.
         changes: how often each verb takes effect, on all objects together.
     """
 
@@ -56,6 +59,7 @@ class Case:
     undone: bool = True
     objects: Mapping[ObjectRef, Mapping[str, Any]] = field(default_factory=dict)
     user: str = "alice"
+    asks: bool = False
 
 
 def _binding(name: str) -> ObjectRef:
@@ -73,7 +77,7 @@ _BINDS = {
 _POD = {pod(): {"kind": "Pod", "metadata": {"labels": {"app": "web"}}, "spec": {"containers": []}}}
 CASES = {
     "delete_pod": Case(pod(), {"delete": 1}, undone=False, objects=_POD),
-    "isolate_pod": Case(pod(), {"create": 1, "patch": 2, "delete": 1}, objects=_POD),
+    "isolate_pod": Case(pod(), {"create": 1, "patch": 2, "delete": 1}, objects=_POD, asks=True),
     "scale_owner": Case(_WORKLOAD, {"patch": 2}, objects={_WORKLOAD: {"spec": {"replicas": 3}}}),
     "cordon_node": Case(_NODE, {"patch": 2}, objects={_NODE: {"spec": {}}}),
     "delete_binding": Case(
@@ -83,14 +87,17 @@ CASES = {
         pod(),
         {"delete": 3, "create": 2},
         objects={
-            _ACCOUNT: {"secrets": [{"name": _SECRET.name}]},
+            _ACCOUNT: {
+                "metadata": {"creationTimestamp": "2026-01-02T03:04:05Z"},
+                "secrets": [{"name": _SECRET.name}],
+            },
             _SECRET: {},
             _binding("b1"): _BINDS,
             _binding("b2"): _BINDS,
         },
         user="system:serviceaccount:shop:builder",
     ),
-    "command": Case(pod(), {"delete": 1}, undone=False, objects=_POD),
+    "command": Case(pod(), {"delete": 1}, undone=False, objects=_POD, asks=True),
 }
 STEPS = [name for name in names() if name.startswith("respond.") or name == "journal.after_write"]
 WAYS = [
@@ -101,18 +108,22 @@ WAYS = [
 ]
 
 
-def states(folder: Path) -> list[str]:
-    """Return the states that the journal goes through."""
+def history(folder: Path) -> list[tuple[str | None, str]]:
+    """Return the lines of the journal: the state that begins there, if one does, and the text."""
     try:
         lines = (folder / "journal.jsonl").read_bytes().split(b"\n")[:-1]
     except OSError:
         return []
-    return [state for line in lines if (state := msgspec.json.decode(line)["state"])]
+    entries = [msgspec.json.decode(line) for line in lines]
+    return [(entry["state"], entry["text"]) for entry in entries]
 
 
 def end_of(folder: Path) -> str:
-    """Return the state that the journal ends with."""
-    return (states(folder) or [""])[-1]
+    """Return the state that the journal ends with; `asked` if a person was asked to decide."""
+    found = history(folder)
+    if found and found[-1][1].startswith("a person has to decide"):
+        return "asked"
+    return next((state for state, _ in reversed(found) if state), "")
 
 
 def rests(folder: Path) -> bool:
@@ -158,29 +169,26 @@ def one_round(folder: Path, failpoint: str, action: str) -> None:
     bench.alert(target=where, actor=Actor(user=case.user))
     bench.close()
     wanted = {"undone"} if case.undone else {"done"}
-    if action == "command":
-        # What a program did is looked up once; where that tells nothing, a person is asked.
-        wanted.add("unknown")
+    if case.asks:
+        wanted.add("asked")
     with api_server(api) as port:
         with responding(folder, port, given, failpoint) as process:
-            wait_for(lambda: not process.is_alive() or end_of(folder) in wanted)
+            wait_for(lambda: not process.is_alive() or end_of(folder) in wanted | NO_END)
         with responding(folder, port, given):
-            assert wait_for(lambda: end_of(folder) in wanted and rests(folder), 20), (
-                states(folder),
-                api.changes,
-            )
+            wait_for(lambda: end_of(folder) in wanted | NO_END and rests(folder))
+    assert end_of(folder) in wanted, (history(folder), api.changes)
     journal = Journal(folder / "journal.jsonl", journal_key(KEY))
     assert isinstance(journal.head, Head)
     journal.close()
-    check(case, api, before, unknown=end_of(folder) == "unknown")
+    check(case, api, before, asked=end_of(folder) == "asked")
 
 
-def check(case: Case, api: FakeApi, before: Mapping[str, Any], *, unknown: bool) -> None:
+def check(case: Case, api: FakeApi, before: Mapping[str, Any], *, asked: bool) -> None:
     """Look at what took effect: everything once, and after the way back all is as before."""
     made = Counter(change.verb for change in api.changes)
     deleted = [change.uid for change in api.changes if change.verb == "delete"]
     assert len(deleted) == len(set(deleted))
-    if unknown:
+    if asked:
         assert all(made[verb] <= number for verb, number in case.changes.items()), made
         return
     assert made == case.changes

@@ -28,16 +28,22 @@ from tocsin.store.sqlite import SqliteStore, join_store
 
 STORM_ALERTS = 10_000
 BATCH = 200
+FEW = 30
 PER_MINUTE = 10
 
 
 class TimedApi(FakeApi):
-    """An API server that notes when it was asked for each change."""
+    """An API server that notes when it was asked for each change, and takes its time."""
 
-    def __init__(self) -> None:
+    def __init__(self, seconds: float = 0.0) -> None:
         super().__init__()
         self.times: list[float] = []
-        self.before = lambda: self.times.append(time.time())
+        self._seconds = seconds
+        self.before = self._note
+
+    def _note(self) -> None:
+        self.times.append(time.time())
+        time.sleep(self._seconds)
 
 
 def alerts(numbers: range, now: float) -> list[Alert]:
@@ -98,10 +104,14 @@ def test_a16_a_storm_opens_the_breaker_at_once(tmp_path: Path) -> None:
         api_server(api) as port,
         responding(folder, port, given) as process,
     ):
+        # An ordinary day before: as many as may run by themselves do.
+        store.record(alerts(range(FEW), time.time()), {}, time.time())
+        assert wait_for(lambda: settled(folder, FEW))
         reached = 0.0
         began = time.time()
-        for first in range(0, STORM_ALERTS, BATCH):
-            store.record(alerts(range(first, first + BATCH), time.time()), {}, time.time())
+        for first in range(FEW, STORM_ALERTS, BATCH):
+            numbers = range(first, min(first + BATCH, STORM_ALERTS))
+            store.record(alerts(numbers, time.time()), {}, time.time())
             reached = reached or time.time()
         took = time.time() - began
         last = store.last_seq()
@@ -113,8 +123,8 @@ def test_a16_a_storm_opens_the_breaker_at_once(tmp_path: Path) -> None:
     print(f"{STORM_ALERTS} alerts in {took:.1f} s; open {opened - reached:.2f} s after the 100th")
     assert took < 10
     assert opened - reached <= 1.0
-    assert len(api.changes) <= PER_MINUTE
-    assert not [moment for moment in api.times if moment > opened + 1.0]
+    assert len(api.changes) == PER_MINUTE
+    assert not [moment for moment in api.times if moment > opened]
     assert len(told) == 1
     assert len(states(folder)) < given.limits.storm_alerts, "most are not even planned"
     assert not verify(folder / "journal.jsonl", journal_key(KEY), None)
@@ -123,7 +133,7 @@ def test_a16_a_storm_opens_the_breaker_at_once(tmp_path: Path) -> None:
 @pytest.mark.robustness
 @pytest.mark.timeout(300)
 def test_a15_the_switch_stops_a_burst(tmp_path: Path) -> None:
-    api = TimedApi()
+    api = TimedApi(0.1)
     # Without limits but the switch: what stops it is nothing else.
     limits = {"per_owner": 1000, "per_minute": 1000, "storm_alerts": 1000}
     given = settings(limits=limits)

@@ -9,6 +9,7 @@ import contextlib
 import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import msgspec
 
@@ -56,6 +57,15 @@ def _ended(text: str, state: State, **data: object) -> _Ended:
 
 def _refused(reason: str, limit: str) -> _Ended:
     return _ended(reason, "refused", limit=limit)
+
+
+@runtime_checkable
+class Resuming(Protocol):
+    """An action that, tried again when it is half done, has to know what it found at first."""
+
+    def again(self, earlier: Prepared, prepared: Prepared) -> Prepared:
+        """Return what is to be done now, with what the way back needs of what was done."""
+        ...
 
 
 class Executor:
@@ -150,6 +160,9 @@ class Executor:
         prepared = action.prepare(plan, cluster)
         if isinstance(prepared, Refusal):
             raise _refused(prepared.reason, "target")
+        trail = self._record.trail(plan.id)
+        if trail.half_done and trail.prepared and isinstance(action, Resuming):
+            prepared = action.again(trail.prepared, prepared)
         digest = digest_of(plan.action, prepared.target.uid, plan.parameters)
         if response.state == "approved" and digest != response.digest:
             reason = "what was approved is not what would be done now: the object is another one"

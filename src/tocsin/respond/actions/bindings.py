@@ -66,8 +66,8 @@ def without(ref: ObjectRef, binding: Manifest, account: ObjectRef) -> Call:
 
 def restoring(
     ref: ObjectRef, before: Manifest, left: Sequence[Manifest] | None, cluster: Cluster
-) -> Call | Refusal:
-    """Return the call that makes a binding what it was before.
+) -> tuple[Call, ...] | Refusal:
+    """Return the calls that make a binding what it was before; none if it is that already.
 
     Args:
         ref: the binding as it was read, with its uid.
@@ -79,15 +79,18 @@ def restoring(
         ApiError: it cannot be read.
     """
     live = cluster.get(ref)
+    # A crash may have come after it was brought back.
+    if live is not None and manifest_of(ref, live) == before:
+        return ()
     if left is None:
         if live is not None:
-            return Refusal(f"{ref.words} is there again: somebody created it since")
+            return Refusal(f"{ref.words} is there again, as another one: somebody created it since")
         new = msgspec.structs.replace(ref, uid=None)
-        return steps.create(new, before, f"create {ref.words} again")
+        return (steps.create(new, before, f"create {ref.words} again"),)
     if live is None or uid_of(live) != ref.uid or subjects_of(live) != list(left):
         return Refusal(f"{ref.words} was changed since")
     operations = [
         steps.expect("/subjects", list(left)),
         steps.put("/subjects", subjects_of(before)),
     ]
-    return steps.patch(ref, operations, f"put the subjects of {ref.words} back")
+    return (steps.patch(ref, operations, f"put the subjects of {ref.words} back"),)

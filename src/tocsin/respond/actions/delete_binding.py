@@ -72,5 +72,4 @@ class DeleteBinding(steps.Stepwise):
     def undo(self, prepared: Prepared, cluster: Cluster) -> tuple[Call, ...] | Refusal:
         """Create the binding again."""
         before = mapping_at(prepared.before, "binding")
-        call = bindings.restoring(prepared.target, before, None, cluster)
-        return call if isinstance(call, Refusal) else (call,)
+        return bindings.restoring(prepared.target, before, None, cluster)

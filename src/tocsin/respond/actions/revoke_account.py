@@ -111,12 +111,20 @@ class RevokeAccount(steps.Stepwise):
 
     @override
     def apply(self, prepared: Prepared, acting: Acting) -> None:
-        """Take the bindings away, then the token Secrets."""
-        super().apply(prepared, acting)
+        """Take the token Secrets away, then the bindings: once those are gone, all of it is."""
         names = value_at(prepared.before, "secrets")
         for name in names if isinstance(names, list) else []:
             secret = ObjectRef(resource="secrets", namespace=prepared.target.namespace, name=name)
             _delete_unread(secret, acting)
+        super().apply(prepared, acting)
+
+    def again(self, earlier: Prepared, prepared: Prepared) -> Prepared:
+        """Keep the bindings that an attempt before took away: they are to be brought back, too."""
+        now = items_at(prepared.before, "bindings")
+        left = [value_at(item, "ref") for item in now]
+        gone = [one for one in items_at(earlier.before, "bindings") if one["ref"] not in left]
+        before = {**prepared.before, "bindings": [*gone, *now]}
+        return msgspec.structs.replace(prepared, before=before)
 
     def confirmed(self, prepared: Prepared, cluster: Cluster) -> bool:
         """Return whether none of the bindings names the account any more."""
@@ -132,14 +140,15 @@ class RevokeAccount(steps.Stepwise):
     def undo(self, prepared: Prepared, cluster: Cluster) -> tuple[Call, ...] | Refusal:
         """Bring all bindings back, if all are as they were left; token Secrets are gone."""
         calls: list[Call] = []
-        for item in items_at(prepared.before, "bindings"):
+        taken = items_at(prepared.before, "bindings")
+        for item in taken:
             ref = msgspec.convert(item["ref"], ObjectRef)
             left = None if item["left"] is None else items_at(item, "left")
-            call = bindings.restoring(ref, mapping_at(item, "manifest"), left, cluster)
-            if isinstance(call, Refusal):
-                return call
-            calls.append(call)
-        return tuple(calls) or Refusal("no binding was taken away")
+            needed = bindings.restoring(ref, mapping_at(item, "manifest"), left, cluster)
+            if isinstance(needed, Refusal):
+                return needed
+            calls += needed
+        return tuple(calls) if taken else Refusal("no binding was taken away")
 
 
 def _before(

@@ -1,11 +1,13 @@
 """Commands that really run, against an API server of a few lines."""
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import httpx2
+import pytest
 
 from tests.unit.respond.command.alerts import alert_on
 from tocsin.model.alert import Alert
@@ -128,3 +130,14 @@ class Runs:
 
 def runs_in(folder: Path) -> Runs:
     return Runs(folder)
+
+
+def assert_gone(pid: int) -> None:
+    deadline = time.monotonic() + 5
+    while time.monotonic() < deadline:
+        try:
+            if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z":
+                return
+        except FileNotFoundError:
+            return
+    pytest.fail(f"process {pid} still runs")

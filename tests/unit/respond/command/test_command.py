@@ -2,12 +2,14 @@
 
 import json
 import sys
-from collections.abc import Sequence
+import threading
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 
-from tests.unit.respond.command.runs import PATH, Runs, runs_in
+from tests.unit.respond.command.runs import PATH, Runs, assert_gone, runs_in
 from tocsin.model.alert import Target
 from tocsin.respond.actions.base import ApiError, Prepared, Refusal
 from tocsin.respond.command.dialogue import Table
@@ -283,3 +285,41 @@ def test_strict_programs_are_wazuhs_own(runs: Runs) -> None:
     runs.script("kubectl", "#!/bin/sh\n")
     refusal = runs.prepare("kubectl", "x", active_response_bin="/none", strict=True)
     assert isinstance(refusal, Refusal)
+
+
+@pytest.mark.parametrize("hangs", ["plain", "in the dialogue"])
+def test_a_responder_that_ends_does_not_wait_for_a_program(runs: Runs, hangs: str) -> None:
+    """It is killed with its group, well within the time that a process has to stop."""
+    kept = runs.folder / "pids"
+    text = f"#!/bin/sh\nsleep 300 &\necho $! $$ > {kept}\nsleep 300\n"
+    program = runs.script("sleeper", text)
+    prepared = runs.prepare(
+        "sleeper",
+        "$(pod)",
+        verbs=["delete"],
+        timeout_seconds=60,
+        active_response_bin="" if hangs == "plain" else str(program.parent),
+        strict=hangs != "plain",
+    )
+    asked: list[float] = []
+
+    def stop_when_it_runs() -> None:
+        wait_until(lambda: kept.exists() and len(kept.read_text().split()) == 2)
+        asked.append(time.monotonic())
+        runs.stopped = True
+
+    thread = threading.Thread(target=stop_when_it_runs)
+    thread.start()
+    with pytest.raises(ApiError, match="killed after"):
+        runs.apply(prepared)
+    took = time.monotonic() - asked[0]
+    thread.join()
+    assert took < 3
+    for pid in kept.read_text().split():
+        assert_gone(int(pid))
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.01)

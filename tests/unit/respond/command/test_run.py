@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.unit.respond.command.runs import assert_gone
 from tocsin.respond.command.run import (
     MAX_OUTPUT,
     Program,
@@ -162,14 +163,3 @@ def test_programs_that_others_may_change_are_refused(tmp_path: Path) -> None:
     program.chmod(0o644)
     with pytest.raises(ProgramError, match="may not be run"):
         find_program("script", [str(tmp_path)])
-
-
-def assert_gone(pid: int) -> None:
-    deadline = time.monotonic() + 5
-    while time.monotonic() < deadline:
-        try:
-            if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z":
-                return
-        except FileNotFoundError:
-            return
-    pytest.fail(f"process {pid} still runs")
