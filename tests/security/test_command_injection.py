@@ -35,7 +35,7 @@ def recorder(runs: Runs) -> Path:
 
 @pytest.mark.parametrize("field", ["pod", "ns"])
 @pytest.mark.parametrize("value", [*HOSTILE, "web-0"])
-def test_the_recorder_sees_the_words_of_the_template(runs: Runs, field: str, value: str) -> None:
+def test_a2_the_recorder_sees_the_words_of_the_template(runs: Runs, field: str, value: str) -> None:
     record = recorder(runs)
     fields: dict[str, object] = {"pod": "web", "ns": "shop", field: value}
     prepared = runs.prepare("recorder", *WORDS, fields=fields)
@@ -57,7 +57,7 @@ def test_the_recorder_sees_the_words_of_the_template(runs: Runs, field: str, val
 
 
 @pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace")
-def test_one_program_is_started_and_no_shell(runs: Runs) -> None:
+def test_a2_one_program_is_started_and_no_shell(runs: Runs) -> None:
     record = recorder(runs)
     prepared = runs.prepare("recorder", *WORDS, fields={"pod": "web", "ns": "shop"})
     assert isinstance(prepared, Prepared)

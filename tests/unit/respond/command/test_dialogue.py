@@ -18,12 +18,12 @@ KEYS = (
 )
 
 
-def test_the_message_is_wazuhs_byte_for_byte() -> None:
+def test_a3_the_message_is_wazuhs_byte_for_byte() -> None:
     assert message("add", "kubectl", WORDS, {}) == GOLDEN
     assert message("delete", "kubectl", WORDS, {}) == GOLDEN.replace(b'"add"', b'"delete"')
 
 
-def test_a_large_message_is_whole_and_one_line() -> None:
+def test_a3_a_large_message_is_whole_and_one_line() -> None:
     line = message("add", "x", [], {"full_log": "a\n\u00e9" * 100_000})
     assert len(line) > 300_000
     assert line.count(b"\n") == 1
@@ -36,7 +36,7 @@ def test_keys() -> None:
         assert keys_of("host-deny", answer) == "host-deny"
 
 
-def test_a_key_is_pending_until_its_time_is_over() -> None:
+def test_a3_a_key_is_pending_until_its_time_is_over() -> None:
     table = Table()
     told, data = table.ask("k", "r1", "a1", [60.0], 1000.0)
     assert told == "continue"
@@ -58,7 +58,7 @@ def test_without_a_timeout_nothing_is_pending() -> None:
     assert Table().ask("k", "r1", "a1", [0.0], 0.0) == ("continue", {})
 
 
-def test_repeated_offenders_wait_longer() -> None:
+def test_a3_repeated_offenders_wait_longer() -> None:
     table, waits = Table(), []
     for number in range(4):
         _, data = table.ask("k", f"r{number}", "a", [60.0, 1800.0, 3600.0], 0.0)
@@ -68,7 +68,7 @@ def test_repeated_offenders_wait_longer() -> None:
     assert waits == [60.0, 1800.0, 3600.0, 3600.0]
 
 
-def test_what_is_pending_survives_a_restart() -> None:
+def test_a3_what_is_pending_survives_a_restart() -> None:
     _, data = Table().ask("k", "r1", "a1", [60.0], 1000.0)
     entries = [
         Entry(seq=1, time=0.0, response="r1", state=None, text="", data={"other": 1}),

@@ -38,44 +38,44 @@ def test_exit_code_and_both_outputs_are_kept(tmp_path: Path) -> None:
     assert not ran.timed_out
 
 
-def test_a_message_larger_than_a_pipe_arrives_whole(tmp_path: Path) -> None:
+def test_a3_a_message_larger_than_a_pipe_arrives_whole(tmp_path: Path) -> None:
     message = os.urandom(300_000)
     assert run(tmp_path, "cat", stdin=message).out == message
 
 
-def test_a_program_need_not_read(tmp_path: Path) -> None:
+def test_a3_a_program_need_not_read(tmp_path: Path) -> None:
     assert run(tmp_path, "exit 0", stdin=b"x" * 1_000_000).code == 0
     ran = run(tmp_path, "sleep 30", stdin=b"x" * 1_000_000, seconds=0.3)
     assert ran.timed_out
 
 
-def test_a_program_that_hangs_is_killed(tmp_path: Path) -> None:
+def test_a3_a_program_that_hangs_is_killed(tmp_path: Path) -> None:
     ran = run(tmp_path, "trap '' TERM INT HUP; while :; do sleep 1; done", seconds=0.3)
     assert ran.timed_out
     assert ran.code == -signal.SIGKILL
     assert ran.seconds < 2
 
 
-def test_what_it_started_is_killed_with_it(tmp_path: Path) -> None:
+def test_a3_what_it_started_is_killed_with_it(tmp_path: Path) -> None:
     ran = run(tmp_path, "sleep 300 & echo $!; sleep 300", seconds=0.5)
     assert ran.timed_out
     assert_gone(int(ran.out))
 
 
-def test_what_it_leaves_behind_is_killed_and_not_waited_for(tmp_path: Path) -> None:
+def test_a3_what_it_leaves_behind_is_killed_and_not_waited_for(tmp_path: Path) -> None:
     ran = run(tmp_path, "sleep 300 & echo $!; exit 0", seconds=20)
     assert (ran.code, ran.timed_out) == (0, False)
     assert ran.seconds < 5
     assert_gone(int(ran.out))
 
 
-def test_a_stranger_who_holds_its_output_open_is_not_waited_for(tmp_path: Path) -> None:
+def test_a3_a_stranger_who_holds_its_output_open_is_not_waited_for(tmp_path: Path) -> None:
     ran = run(tmp_path, "setsid sleep 4 & exit 0", seconds=20)
     assert ran.code == 0
     assert ran.seconds < 3
 
 
-def test_much_output_is_cut_and_does_not_stop_the_program(tmp_path: Path) -> None:
+def test_a3_much_output_is_cut_and_does_not_stop_the_program(tmp_path: Path) -> None:
     ran = run(tmp_path, "head -c 5000000 /dev/zero; head -c 3000000 /dev/zero >&2; exit 7")
     assert (len(ran.out), len(ran.err), ran.code) == (MAX_OUTPUT, MAX_OUTPUT, 7)
     assert ran.cut

@@ -42,14 +42,14 @@ HOSTILE = [
 ]
 
 
-def test_one_word_is_one_argument() -> None:
+def test_a2_one_word_is_one_argument() -> None:
     alert = alert_on(fields={"pod": "web-0", "ns": "shop"})
     assert expand(TEMPLATE, alert) == ["delete", "pod", "web-0", "-n", "shop"]
 
 
 @pytest.mark.parametrize("field", ["pod", "ns"])
 @pytest.mark.parametrize("value", HOSTILE)
-def test_hostile_values_refuse_the_command(field: str, value: str) -> None:
+def test_a2_hostile_values_refuse_the_command(field: str, value: str) -> None:
     alert = alert_on(fields={"pod": "web", "ns": "shop", field: value})
     refusal = expand(TEMPLATE, alert)
     assert isinstance(refusal, Refusal)
@@ -103,7 +103,7 @@ def test_sizes_are_bounded() -> None:
 
 
 @given(value=st.text(), kind=st.sampled_from(FIELD_TYPES))
-def test_no_value_adds_a_word_or_an_option(value: str, kind: FieldType) -> None:
+def test_a2_no_value_adds_a_word_or_an_option(value: str, kind: FieldType) -> None:
     answer = expand(["run", "$(x)", "end"], alert_on(fields={"x": value}), {"x": kind})
     if not isinstance(answer, Refusal):
         assert answer == ["run", value, "end"]
