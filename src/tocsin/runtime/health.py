@@ -6,7 +6,7 @@ They show counts and states, never event text; the port is for loopback or a scr
 import asyncio
 import contextlib
 import socket
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 
 import uvicorn
 from prometheus_client import CollectorRegistry
@@ -21,6 +21,7 @@ from typing_extensions import override
 import tocsin
 from tocsin.runtime.metrics import exposition
 from tocsin.runtime.process import Child
+from tocsin.runtime.quietserver import QuietServer
 
 MAX_FINDINGS = 20
 
@@ -75,22 +76,13 @@ def _application(children: Sequence[Child]) -> Starlette:
     )
 
 
-class _Server(uvicorn.Server):
-    """uvicorn without its signal handlers: those are the supervisor's."""
-
-    @override
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
 @contextlib.asynccontextmanager
 async def serve_health(sock: socket.socket, children: Sequence[Child]) -> AsyncIterator[None]:
     """Serve the state of the processes while the body of the `async with` runs."""
     config = uvicorn.Config(
         _application(children), log_config=None, access_log=False, lifespan="off"
     )
-    server = _Server(config)
+    server = QuietServer(config)
     task = asyncio.create_task(server.serve(sockets=[sock]))
     try:
         yield

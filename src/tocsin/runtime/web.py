@@ -5,20 +5,18 @@ page, however slow, delays an acknowledgement or a detection.
 """
 
 import asyncio
-import contextlib
 import logging
 import os
 import socket
 import ssl
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import uvicorn
 import uvloop
 from prometheus_client import CollectorRegistry
-from typing_extensions import override
 
 from tocsin.ingest.networks import banner
 from tocsin.ingest.seal import Sealer, load_or_create_key
@@ -32,6 +30,7 @@ from tocsin.runtime.eventlog.log import SpoolEventLog
 from tocsin.runtime.eventlog.thread import SearchThread
 from tocsin.runtime.joining import join_when_ready
 from tocsin.runtime.metrics import exposition
+from tocsin.runtime.quietserver import QuietServer
 from tocsin.runtime.report import Report
 from tocsin.runtime.responding import FolderSwitch, asking, responding
 from tocsin.runtime.weblook import Quarantines, Rules, disk_of, processes_at
@@ -151,15 +150,6 @@ def offer_first_user(people: PeopleStore, url: str, now: float) -> None:
     )
 
 
-class _Server(uvicorn.Server):
-    """uvicorn without its signal handlers: those are the child's."""
-
-    @override
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
 async def _serve(
     link: Link,
     config: Config,
@@ -186,7 +176,7 @@ async def _serve(
     settings.load()
     if settings.ssl is not None:
         settings.ssl.minimum_version = ssl.TLSVersion.TLSv1_2
-    server = _Server(settings)
+    server = QuietServer(settings)
     answering = asyncio.create_task(server.serve(list(sockets)))
     tidying = asyncio.create_task(_tidy(app.people))
     serving.set()
