@@ -312,7 +312,7 @@ def test_a13_a_binding_is_there_again(
     run("delete_binding", ready, own)
     undo("delete_binding", ready, own)
     assert substance(cluster.get(ref), "uid", "creationTimestamp") == before
-    assert isinstance(ACTIONS["delete_binding"].undo(ready, own), Refusal)
+    assert ACTIONS["delete_binding"].undo(ready, own) == (), "it is what it was before"
 
 
 def test_without_the_right_to_bind_a_binding_stays_deleted(
@@ -349,7 +349,7 @@ def test_a13_an_account_has_its_bindings_again(
     undo("revoke_account", ready, own)
     after = [substance(cluster.get(one), "uid", "creationTimestamp") for one in (sole, shared)]
     assert after == before
-    assert isinstance(ACTIONS["revoke_account"].undo(ready, own), Refusal)
+    assert ACTIONS["revoke_account"].undo(ready, own) == (), "they are what they were before"
 
 
 def test_shared_bindings_are_left_by_default_and_named(
