@@ -76,7 +76,6 @@ class Executor:
         self._record = record
         self._reads: dict[str, int] = {}
         self.not_before: dict[str, float] = {}
-        self.breaker_open_until = 0.0
 
     def run(self, response: Response, found: StoredAlert | None) -> None:
         """Take a planned or approved response as far as it may go now.
@@ -206,7 +205,7 @@ class Executor:
             authenticated=found.authenticated if found else False,
             own_mark=bool(event and marks.response_of(event.audit_id)),
             history=self._record.ledger.acted(now, max(limits.owner_window_seconds, 60.0)),
-            breaker_open_until=self.breaker_open_until,
+            breaker_open_until=self._record.storm_until,
             stopped=self._means.stopped() is not None,
             approver=self._record.trail(plan.id).approver,
         )

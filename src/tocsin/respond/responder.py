@@ -93,7 +93,7 @@ class Responder:
         if "alerts" not in self._at:
             self._at["alerts"] = self._alerts.last_seq()
             self._store.advance(alerts=self._at["alerts"])
-        self._breaker.open_until = self.executor.breaker_open_until = self._record.storm_until
+        self._breaker.open_until = self._record.storm_until
         for response in self._record.ledger.pending():
             self._resumer.after_crash(response)
 
@@ -189,7 +189,6 @@ class Responder:
 
     def _begin_storm(self, asked: int, now: float) -> None:
         until = self._breaker.open_until
-        self.executor.breaker_open_until = until
         text = f"a storm: {asked} responses were asked for at once, and none is made by itself"
         self._note("", text, {"storm_until": until})
         self._inform([tell.storm(asked, until, now)])
