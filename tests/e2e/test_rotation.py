@@ -16,8 +16,9 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
 # The API server reads a token file again after a minute, less ten seconds.
 TOKEN_SECONDS: Final = 75.0
-# What was refused would be sent again after 20 s at the earliest.
+# What was refused would be sent again after 20 s at the earliest, and 25 s at the latest.
 AT_ONCE_SECONDS: Final = 10.0
+AGAIN_SECONDS: Final = 30.0
 BATCH_SECONDS: Final = 2.0
 REVOKED_WITHIN_SECONDS: Final = 1.0
 
@@ -39,11 +40,12 @@ def test_rotation_loses_nothing(
                 # New connections show the new certificate; old ones would stand for minutes.
                 site.tocsin.kill_receiver()
                 time.sleep(AT_ONCE_SECONDS)
+                # Batches that met a closed port are no finding of this test.
+                settle(site, AGAIN_SECONDS)
             for one in old:
                 revoke(site, *one)
             time.sleep(3)
-        logged = audited(site.log)
-        processes.wait_for(lambda: not site.missing(logged), "all events", AT_ONCE_SECONDS)
+        settle(site, AT_ONCE_SECONDS)
         assert not undelivered(site.cluster)
 
         with Load(site.cluster):
@@ -54,6 +56,12 @@ def test_rotation_loses_nothing(
             time.sleep(5)
         last = max(post.meta.received for post in site.tocsin.posts()) / 1_000_000
         assert before - BATCH_SECONDS < last < revoked + REVOKED_WITHIN_SECONDS
+
+
+def settle(site: Watched, seconds: float) -> None:
+    """Wait until Tocsin has all events that the API server has written to its log by now."""
+    logged = audited(site.log)
+    processes.wait_for(lambda: not site.missing(logged), "all events", seconds)
 
 
 def credentials(site: Watched, kind: str) -> list[tuple[str, str]]:
