@@ -37,6 +37,9 @@ FINAL: frozenset[State] = frozenset({"refused", "simulated", "rejected", "expire
 # It changed the cluster, or may have.
 ACTED: frozenset[State] = frozenset({"started", "done", "unknown", "verified", "undoing", "undone"})
 
+# Codes of answers of the API server: what was asked for is done, or accepted.
+SUCCESS = range(200, 300)
+
 Verb = Literal["create", "patch", "delete"]
 
 

@@ -10,7 +10,7 @@ from typing import NamedTuple, Self
 
 import msgspec
 
-from tocsin.model.response import Entry, Plan, Proof, Response, State
+from tocsin.model.response import SUCCESS, Entry, Plan, Proof, Response, State
 from tocsin.respond.actions.base import Prepared
 from tocsin.respond.guard import Acted
 
@@ -22,7 +22,6 @@ _WITHOUT_EFFECT: frozenset[State] = frozenset({"planned", "approved", "refused",
 _STANDS: frozenset[State] = frozenset({"started", "done", "unknown", "verified"})
 # More than are allowed within the longest window.
 _REMEMBERED = 100_000
-_GOOD = range(200, 300)
 
 
 class _Begun(NamedTuple):
@@ -125,7 +124,7 @@ class Ledger:
 
     def _prove(self, known: Response, proof: Proof) -> Response:
         """Count each call that the audit log says was carried out, once."""
-        if proof.code not in _GOOD:
+        if proof.code not in SUCCESS:
             return known
         proved = self._proved.setdefault(known.plan.id, set())
         proved.add(proof.audit_id)

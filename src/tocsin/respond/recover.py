@@ -8,13 +8,14 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from tocsin.model.response import SUCCESS
+
 MAX_ATTEMPTS = 3
 # An API server gives a request up after a minute; its audit event follows within seconds.
 SETTLE_SECONDS = 90.0
 # What a program did cannot be read back from one object.
 NOT_REPEATABLE: Collection[str] = frozenset({"command"})
 
-_GOOD = range(200, 300)
 _REFUSED = range(400, 500)
 
 Finding = Literal["done", "failed", "again", "wait", "person"]
@@ -53,7 +54,7 @@ class Verdict:
 
 def judge(seen: Seen) -> Verdict:
     """Return what became of an attempt, and what is to be done about it."""
-    good = sum(code in _GOOD for code in seen.answers if code is not None)
+    good = sum(code in SUCCESS for code in seen.answers if code is not None)
     if seen.confirmed:
         return Verdict("done", "the cluster shows that it was done")
     if seen.calls and good >= seen.calls:

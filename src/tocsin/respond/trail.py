@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from tocsin.model.response import Call, Entry, Proof
+from tocsin.model.response import SUCCESS, Call, Entry, Proof
 from tocsin.respond.actions.base import Prepared
 
 _VERBS: Mapping[str, frozenset[str]] = {
@@ -77,7 +77,7 @@ class Trail:
     def proved(self) -> bool:
         """Return whether the audit log has a good answer for each call of the last attempt."""
         codes = [self.answers.get(audit_id) for audit_id in self.sent]
-        return bool(codes) and all(code is not None and code in range(200, 300) for code in codes)
+        return bool(codes) and all(code is not None and code in SUCCESS for code in codes)
 
     def _begin(self, entry: Entry) -> None:
         self.undoing = entry.state != "started"

@@ -10,7 +10,7 @@ import httpx2
 import msgspec
 
 from tocsin.model.alert import Alert
-from tocsin.model.response import Call, ObjectRef
+from tocsin.model.response import SUCCESS, Call, ObjectRef
 from tocsin.respond.actions.base import Acting, ApiError, ApiFailure
 from tocsin.respond.command.dialogue import Table, Told, keys_of, message
 from tocsin.respond.command.proxy import Calls, Proxy, Upstream
@@ -20,7 +20,6 @@ from tocsin.respond.command.run import SYSTEM_PATH, Program, Ran, environment
 MAX_JOURNALLED: Final = 16 * 1024
 DIALOGUE_SECONDS: Final = 10.0
 
-_OK = range(200, 300)
 _SERVER_FAULTS = 500
 _FAILURES: Mapping[int, ApiFailure] = {
     401: "denied",
@@ -247,8 +246,8 @@ def _judge(job: Job, ran: Ran, calls: Calls, *, planned: bool) -> None:
     if any(code is None or code >= _SERVER_FAULTS for code in codes):
         message = f"the API server gave no clear answer to the command ({end})"
         raise ApiError(failure="unknown", message=message)
-    if any(code in _OK for code in codes):
-        if all(code in _OK for code in codes):
+    if any(code in SUCCESS for code in codes):
+        if all(code in SUCCESS for code in codes):
             return
         message = f"some of what the command asked for was done, and some was not ({end})"
         raise ApiError(failure="unknown", message=message)

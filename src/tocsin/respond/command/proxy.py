@@ -27,7 +27,7 @@ from starlette.routing import Route
 
 from tocsin.disk import replace_file
 from tocsin.model.errors import TocsinError
-from tocsin.model.response import Call, ObjectRef
+from tocsin.model.response import SUCCESS, Call, ObjectRef
 from tocsin.respond.actions.base import Refusal
 from tocsin.respond.command.gate import MAX_BODY, Allowed, Asked, judge
 
@@ -38,7 +38,6 @@ _STOP_SECONDS = 1.0
 _READ_SECONDS = 15.0
 _SECRET_BYTES = 24
 _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
-_ACCEPTED = range(200, 300)
 _HANDED_BACK = ("content-type", "warning", "retry-after")
 
 
@@ -240,7 +239,7 @@ class Proxy:
     @property
     def _is_deleted(self) -> bool:
         return any(
-            change.verb == "delete" and change.code in _ACCEPTED for change in self.calls.changes
+            change.verb == "delete" and change.code in SUCCESS for change in self.calls.changes
         )
 
     def _change(self, allowed: Allowed, accept: str) -> Response:
