@@ -19,7 +19,8 @@ from playwright.sync_api import Browser, Request, StorageState, sync_playwright
 from tests.bench.fullsize import full_size
 from tests.bench.load import loading
 from tests.bench.visitor import Answer, Viewers, ask_on, people, slowest, visiting
-from tests.browser.site import USER, Dashboard, at_time, running
+from tests.browser.login import logged_in
+from tests.browser.site import Dashboard, at_time, running
 from tests.unit.store.samples import make_alert
 
 pytestmark = [pytest.mark.bench, pytest.mark.timeout(3600)]
@@ -128,13 +129,7 @@ def test_the_first_load_is_light(dashboard: Dashboard) -> None:
 
 def log_in(dashboard: Dashboard, chromium: Browser) -> StorageState:
     """Log in with a browser and return its cookies."""
-    context = chromium.new_context(ignore_https_errors=True)
-    page = context.new_page()
-    page.goto(f"{dashboard.url}/login")
-    page.fill("[name=name]", USER)
-    page.fill("[name=password]", dashboard.password)
-    page.click("button.main")
-    page.wait_for_url(f"{dashboard.url}/")
+    context = logged_in(chromium, dashboard).context
     cookies = context.storage_state()
     context.close()
     return cookies

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
-from tests.browser.site import USER, Dashboard, serving
+from tests.browser.login import logged_in
+from tests.browser.site import Dashboard, serving
 
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 REPORTS = """
@@ -41,13 +42,7 @@ def chromium() -> Iterator[Browser]:
 @pytest.fixture(scope="session")
 def login(chromium: Browser, dashboard: Dashboard) -> Any:
     """Return the cookies of somebody who logged in."""
-    context = chromium.new_context(ignore_https_errors=True)
-    page = context.new_page()
-    page.goto(f"{dashboard.url}/login")
-    page.fill("[name=name]", USER)
-    page.fill("[name=password]", dashboard.password)
-    page.click("button.main")
-    page.wait_for_url(f"{dashboard.url}/")
+    context = logged_in(chromium, dashboard).context
     state = context.storage_state()
     context.close()
     return state

@@ -8,10 +8,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, sync_playwright
 
 from tests.browser.conftest import CHROMIUM
-from tests.browser.site import SHOP, START_SECONDS, USER, Dashboard, running
+from tests.browser.login import logged_in
+from tests.browser.site import SHOP, START_SECONDS, Dashboard, running
 from tocsin.connect.clusters import add_cluster
 from tocsin.connect.pki import ensure_server_certificate
 from tocsin.model.ports import AlertFilter
@@ -52,7 +53,7 @@ def _wait_for_alerts(data: Path) -> None:
 
 
 def _take(browser: Browser, dashboard: Dashboard) -> None:
-    wide = _logged_in(browser, dashboard, 1200, 760)
+    wide = logged_in(browser, dashboard, viewport={"width": 1200, "height": 760})
     wide.goto(f"{dashboard.url}/incidents?severity=critical")
     incident = wide.locator("main a[href^='/incidents/']").first.get_attribute("href") or ""
     wide.goto(f"{dashboard.url}/alerts?severity=high")
@@ -65,23 +66,10 @@ def _take(browser: Browser, dashboard: Dashboard) -> None:
     ):
         wide.goto(f"{dashboard.url}{path}")
         wide.screenshot(path=PICTURES / f"{name}.png")
-    phone = _logged_in(browser, dashboard, 390, 760)
+    phone = logged_in(browser, dashboard, viewport={"width": 390, "height": 760})
     phone.emulate_media(color_scheme="dark")
     phone.goto(f"{dashboard.url}{incident}")
     phone.screenshot(path=PICTURES / "incident-phone.png")
-
-
-def _logged_in(browser: Browser, dashboard: Dashboard, width: int, height: int) -> Page:
-    context = browser.new_context(
-        ignore_https_errors=True, viewport={"width": width, "height": height}
-    )
-    page = context.new_page()
-    page.goto(f"{dashboard.url}/login")
-    page.fill("[name=name]", USER)
-    page.fill("[name=password]", dashboard.password)
-    page.click("button.main")
-    page.wait_for_url(f"{dashboard.url}/")
-    return page
 
 
 if __name__ == "__main__":
