@@ -13,6 +13,12 @@ import msgspec
 from tocsin.model.alert import Severity, Technique
 from tocsin.model.errors import Location
 
+Grade = Literal["core", "extended", "audit"]
+"""For whom a shipped rule is: `core` is on by default and quiet; `extended` is noisier, on
+request; `audit` notes facts, on by default, that open no incident by themselves."""
+
+DEFAULT_GRADES: tuple[Grade, ...] = ("core", "audit")
+
 How = Literal["equals", "startswith", "endswith", "contains"]
 Order = Literal["lt", "lte", "gt", "gte"]
 TimeUnit = Literal["minute", "hour", "day", "week", "month", "year"]
@@ -117,11 +123,33 @@ class Not(msgspec.Struct, frozen=True, tag="not"):
 Expr = AllOf | AnyOf | Not | Test | Each | Anywhere
 
 
+class FirstSeen(msgspec.Struct, frozen=True):
+    """The rule alerts only on values of the fields `by` that it has not met before.
+
+    It learns in silence for `learning` seconds from its cluster's first event on, and forgets
+    values that it has not met for `forget` seconds.
+    """
+
+    by: tuple[str, ...]
+    learning: float
+    forget: float
+
+
+class Suppress(msgspec.Struct, frozen=True):
+    """Of alerts with the same values of the fields `by`, `after` pass within `window` seconds."""
+
+    by: tuple[str, ...]
+    window: float
+    after: int = 1
+
+
 class Rule(msgspec.Struct, frozen=True, kw_only=True):
     """A rule of any dialect, ready to be compiled.
 
     `id` and `level` are the dialect's own; `message` is a template with `$(field)`
-    placeholders; `fields` names what an alert carries besides actor and target.
+    placeholders; `fields` names what an alert carries besides actor and target. `catalogue`
+    are the known detections that a shipped rule stands for, `needs` is the least audit level
+    at which it works in full.
     """
 
     id: str
@@ -135,3 +163,8 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     fields: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
     attack: tuple[Technique, ...] = ()
+    grade: Grade = "core"
+    catalogue: tuple[str, ...] = ()
+    needs: str | None = None
+    first_seen: FirstSeen | None = None
+    suppress: Suppress | None = None

@@ -30,6 +30,7 @@ from tocsin.notify import AnyChannelSettings, ChannelName
 from tocsin.respond.actions.registry import ACTIONS
 from tocsin.respond.parameters import check
 from tocsin.respond.settings import RespondSettings
+from tocsin.rules.ir import DEFAULT_GRADES, Grade
 from tocsin.runtime.wazuhfiles import WazuhFiles
 from tocsin.web.settings import WebSettings
 
@@ -113,6 +114,8 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         spool_key: file with the key that seals stored events; keep it apart from `data`
             where the disk is shared or backed up.
         rules: rule files and folders besides the built-in ones, and files of Wazuh.
+        grades: which of the built-in rules are in force: `core` is quiet, `audit` notes facts
+            that open no incident, `extended` is noisier.
         sets: texts to add to the named sets that rules refer to.
         notify: channels that are told about alerts, by name.
         routes: which of them are told what, the first that matches; without any, all of them
@@ -130,6 +133,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     spool: SpoolSettings = SpoolSettings()
     rules: tuple[str | WazuhRules, ...] = ()
     builtin_rules: bool = True
+    grades: tuple[Grade, ...] = DEFAULT_GRADES
     sets: dict[str, tuple[str, ...]] = {}
     notify: dict[ChannelName, AnyChannelSettings] = {}
     routes: tuple[Route, ...] = ()

@@ -5,7 +5,7 @@ the files is reported at once; rules that loaded are not held back by those that
 """
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NoReturn
@@ -56,13 +56,20 @@ def content_folder() -> Path:
     return Path(tocsin.__file__).parent / "content"
 
 
-def load_rules(paths: Iterable[Path], sets: Sets | None = None, *, builtin: bool = True) -> Loaded:
+def load_rules(
+    paths: Iterable[Path],
+    sets: Sets | None = None,
+    *,
+    builtin: bool = True,
+    grades: Collection[ir.Grade] = ir.DEFAULT_GRADES,
+) -> Loaded:
     """Return all rules of the given files and folders, and the built-in ones.
 
     Args:
         paths: rule files, or folders that are searched for them.
         sets: texts that users add to the named sets of the built-in rules.
         builtin: whether the rules that ship with Tocsin are loaded too.
+        grades: which of these.
     """
     loaded = Loaded()
     roots = [content_folder() / "sigma", *paths] if builtin else list(paths)
@@ -70,7 +77,8 @@ def load_rules(paths: Iterable[Path], sets: Sets | None = None, *, builtin: bool
     sigma = load_sigma(sources, named_sets(sets or {}))
     loaded.faults.extend(sigma.faults)
     loaded.skipped = sigma.skipped
-    loaded.rules = _unique(sigma.rules, loaded)
+    wanted = [rule for rule in sigma.rules if rule.grade in grades or not _is_shipped(rule)]
+    loaded.rules = _unique(wanted, loaded)
     for rule in loaded.rules:
         loaded.warnings.extend(lint(rule, AUDIT))
     return loaded
@@ -85,7 +93,8 @@ def rules_in_force(
 ) -> InForce:
     """Return the rules that the configuration puts in force, and those of further files."""
     paths = [*config.rule_paths, *more]
-    loaded = load_rules(paths, config.sets, builtin=builtin and config.builtin_rules)
+    shipped = builtin and config.builtin_rules
+    loaded = load_rules(paths, config.sets, builtin=shipped, grades=config.grades)
     found = InForce(loaded.rules, loaded.faults, loaded.warnings, loaded.skipped)
     for files in (*config.wazuh, *wazuh):
         try:
@@ -166,6 +175,11 @@ def _shown(path: Path) -> str:
     """Return how a rule file is quoted: shipped ones from the content folder on."""
     content = content_folder()
     return str(path.relative_to(content)) if path.is_relative_to(content) else str(path)
+
+
+def _is_shipped(rule: ir.Rule) -> bool:
+    path = content_folder() / rule.at.path
+    return path.is_relative_to(content_folder()) and path.is_file()
 
 
 def source_path(shown: str) -> Path:

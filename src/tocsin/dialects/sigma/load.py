@@ -212,6 +212,11 @@ def _rule(
         fields=tuple(dict.fromkeys([*rule.fields, *placeholders(extension.message or "")])),
         tags=tags,
         attack=_techniques(tags),
+        grade=extension.grade,
+        catalogue=extension.catalogue,
+        needs=extension.needs,
+        first_seen=extension.to_first_seen(),
+        suppress=extension.to_suppress(),
     )
 
 
