@@ -7,7 +7,7 @@ from tests.browser.conftest import Open
 from tests.browser.site import USER, Dashboard
 from tests.unit.store.samples import make_alert
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 
 CHANGED = "document.body.dispatchEvent(new CustomEvent('changed'))"
 

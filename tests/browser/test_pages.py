@@ -14,7 +14,7 @@ from tests.unit.web.sites import make_site
 from tocsin.store import own_store
 from tocsin.web.app import make_app
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 
 ROOT = Path(__file__).parents[2]
 AXE = ROOT / "web" / "node_modules" / "axe-core" / "axe.min.js"
