@@ -149,5 +149,5 @@ def wait_for(condition: Callable[[], object], seconds: float = 30) -> bool:
     while time.monotonic() < deadline:
         if condition():
             return True
-        time.sleep(0.02)
+        time.sleep(0.1)
     return False
