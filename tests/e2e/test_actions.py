@@ -13,6 +13,7 @@ import pytest
 
 from tests.e2e.controlplane.harness import ControlPlane
 from tests.e2e.techniques import IMAGE
+from tocsin.model.rbac import RBAC
 from tocsin.model.response import Call, ObjectRef, Plan
 from tocsin.normalize.shown import shown_event
 from tocsin.respond import evidence, rbac
@@ -20,7 +21,6 @@ from tocsin.respond.actions import steps
 from tocsin.respond.actions.base import Acting, ApiError, Prepared, Refusal
 from tocsin.respond.actions.registry import ACTIONS
 from tocsin.respond.cluster import ApiCluster
-from tocsin.respond.names import RBAC
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 

@@ -22,10 +22,10 @@ from tests.unit.respond.bench import KEY, Bench, pod, settings
 from tests.unit.respond.fakecluster import FakeApi
 from tocsin.failpoint import names
 from tocsin.model.alert import Actor, Target
+from tocsin.model.rbac import RBAC
 from tocsin.model.response import ObjectRef
 from tocsin.respond.chain import Head, journal_key
 from tocsin.respond.journal import Journal
-from tocsin.respond.names import RBAC
 
 ROUNDS = 100 if os.environ.get("TOCSIN_LONG") else int(os.environ.get("TOCSIN_ROUNDS", "20"))
 AT_ONCE = 20

@@ -125,11 +125,15 @@ def _show(found: list[StoredAlert], *, as_json: bool) -> None:
             sys.stdout.buffer.write(to_json_line(stored.alert))
         sys.stdout.buffer.flush()
     elif found:
-        console = Console(highlight=False)
-        # Not on a terminal nobody reads columns, but tools read lines.
-        if not console.is_terminal:
-            console.width = PIPED_WIDTH
-        console.print(table(found))
+        wide_console().print(table(found))
+
+
+def wide_console() -> Console:
+    """Return a console for tables: not on a terminal nobody reads columns, but tools lines."""
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = PIPED_WIDTH
+    return console
 
 
 def table(found: list[StoredAlert]) -> Table:

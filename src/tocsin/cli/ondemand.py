@@ -23,6 +23,8 @@ _PLACES = {
     "restore": "backup:restore_backup",
     "setup": "setup_all:setup_app",
     "clusters": "clusters:clusters_app",
+    "scan": "scan:scan",
+    "who-can": "whocan:who_can",
     "doctor": "doctor:doctor",
     "rules": "rules:rules_app",
     "explain": "explain:explain",

@@ -7,8 +7,9 @@ from typing_extensions import override
 
 from tocsin.failpoint import Failpoint
 from tocsin.model.errors import TocsinError
+from tocsin.model.manifest import Manifest
 from tocsin.model.response import Call, ObjectRef
-from tocsin.respond.actions.base import Acting, Cluster, Manifest
+from tocsin.respond.actions.base import Acting, Cluster
 from tocsin.respond.actions.steps import make
 from tocsin.respond.marks import Marks
 from tocsin.respond.record import Record

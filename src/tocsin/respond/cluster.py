@@ -11,9 +11,9 @@ import httpx2
 import msgspec
 
 from tocsin import __version__
+from tocsin.model.manifest import Manifest, items_at, mapping_at, text_at
 from tocsin.model.response import Call, ObjectRef
-from tocsin.respond.actions.base import ApiError, Manifest
-from tocsin.respond.manifest import items_at, mapping_at, text_at
+from tocsin.respond.actions.base import ApiError
 from tocsin.respond.names import check_ref, path_of
 from tocsin.respond.outcomes import failed, unanswered
 

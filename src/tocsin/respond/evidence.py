@@ -10,9 +10,9 @@ import zstandard
 
 from tocsin.disk import replace_file
 from tocsin.model.digest import digest
+from tocsin.model.manifest import Manifest, items_at, text_at, uid_of
 from tocsin.model.response import ObjectRef
-from tocsin.respond.actions.base import ApiError, Cluster, Manifest, PolicyRule, Prepared
-from tocsin.respond.manifest import items_at, text_at, uid_of
+from tocsin.respond.actions.base import ApiError, Cluster, PolicyRule, Prepared
 from tocsin.respond.means import EvidenceError
 from tocsin.respond.names import path_of
 

@@ -1,14 +1,12 @@
 """Names of objects before they become part of a path; they come from events, so from attackers."""
 
 import re
-from typing import Final
 from urllib.parse import quote
 
+from tocsin.model.rbac import RBAC
 from tocsin.model.response import ObjectRef
 from tocsin.model.text import visible
 from tocsin.respond.actions.base import ApiError
-
-RBAC: Final = "rbac.authorization.k8s.io"
 
 _LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 _LABEL_PATTERN = re.compile(_LABEL)

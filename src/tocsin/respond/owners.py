@@ -5,9 +5,9 @@ from typing import Final
 
 import msgspec
 
+from tocsin.model.manifest import Manifest, items_at, ref_to, text_at, uid_of
 from tocsin.model.response import ObjectRef
-from tocsin.respond.actions.base import Cluster, Manifest, PolicyRule
-from tocsin.respond.manifest import items_at, ref_to, text_at, uid_of
+from tocsin.respond.actions.base import Cluster, PolicyRule
 
 _RESOURCES: Final = {
     ("apps", "ReplicaSet"): "replicasets",

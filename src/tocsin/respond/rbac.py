@@ -8,12 +8,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Final
 
+from tocsin.model.rbac import RBAC, account_with_rights
 from tocsin.respond import evidence
 from tocsin.respond.actions.base import Action, PolicyRule
-from tocsin.respond.names import RBAC
 
 NAME: Final = "tocsin-responder"
-_LABELS: Final = {"app.kubernetes.io/name": "tocsin", "app.kubernetes.io/component": "responder"}
 
 
 def rights_of(actions: Iterable[Action], bind_roles: Sequence[str] = ()) -> list[PolicyRule]:
@@ -61,28 +60,7 @@ def objects(
                 "resourceNames": sorted(set(bind_roles)),
             }
         )
-    metadata = {"name": NAME, "labels": dict(_LABELS)}
-    account = {"kind": "ServiceAccount", "name": NAME, "namespace": namespace}
-    return [
-        {
-            "apiVersion": "v1",
-            "kind": "ServiceAccount",
-            "metadata": {**metadata, "namespace": namespace},
-        },
-        {
-            "apiVersion": f"{RBAC}/v1",
-            "kind": "ClusterRole",
-            "metadata": metadata,
-            "rules": rules,
-        },
-        {
-            "apiVersion": f"{RBAC}/v1",
-            "kind": "ClusterRoleBinding",
-            "metadata": metadata,
-            "roleRef": {"apiGroup": RBAC, "kind": "ClusterRole", "name": NAME},
-            "subjects": [account],
-        },
-    ]
+    return account_with_rights(NAME, namespace, "responder", rules)
 
 
 def _rights_of(action: Action) -> Iterable[PolicyRule]:

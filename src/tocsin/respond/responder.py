@@ -13,7 +13,7 @@ import msgspec
 from tocsin.failpoint import Failpoint
 from tocsin.model.alert import Alert
 from tocsin.model.digest import digest
-from tocsin.model.ports import AlertSource, StoredAlert
+from tocsin.model.ports import AlertFilter, AlertSource, StoredAlert
 from tocsin.model.response import Order, Plan, Proof, Response, ResponseStore
 from tocsin.respond import tell
 from tocsin.respond.breaker import Breaker
@@ -29,6 +29,8 @@ from tocsin.respond.undo import Undoer
 _before_advance = Failpoint("respond.before_advance")
 
 ALERTS_AT_ONCE = 500
+# Hidden alerts are read too, and passed over: else each look would pass over them anew.
+_EVERY_ROW = AlertFilter(hidden="with")
 # For so long what is open is gone on with before new alerts are looked at.
 WORK_SECONDS = 0.3
 SETTLE_SECONDS = 2.0
@@ -146,7 +148,7 @@ class Responder:
 
     def _take_alerts(self) -> None:
         at = self._at["alerts"]
-        stored = self._alerts.follow(at, ALERTS_AT_ONCE)
+        stored = self._alerts.follow(at, ALERTS_AT_ONCE, _EVERY_ROW)
         if not stored:
             return
         now = self._means.clock()
@@ -167,6 +169,8 @@ class Responder:
         self._at["alerts"] = stored[-1].seq
 
     def _asked_by(self, found: StoredAlert, now: float) -> Sequence[Plan | Skipped]:
+        if found.hidden_by is not None:
+            return ()
         event = found.alert.event
         # Whatever is in it, an event of our own request is a proof and never a reason.
         if event and self._means.marks(found.alert.cluster).response_of(event.audit_id):

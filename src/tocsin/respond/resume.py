@@ -1,9 +1,9 @@
 """Goes on where a crash, or an answer that never came, left a response in the middle."""
 
+from tocsin.model.manifest import uid_of
 from tocsin.model.response import Response
 from tocsin.respond.actions.base import ApiError, Cluster, Prepared
 from tocsin.respond.execute import HALF_DONE, Executor
-from tocsin.respond.manifest import uid_of
 from tocsin.respond.means import Means
 from tocsin.respond.record import Record
 from tocsin.respond.recover import Seen, judge

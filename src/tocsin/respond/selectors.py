@@ -1,7 +1,6 @@
 """Label selectors of Kubernetes, as controllers and network policies use them."""
 
-from tocsin.respond.actions.base import Manifest
-from tocsin.respond.manifest import items_at, mapping_at, text_at, value_at
+from tocsin.model.manifest import Manifest, items_at, mapping_at, text_at, value_at
 
 
 def selects(selector: Manifest, labels: Manifest) -> bool:

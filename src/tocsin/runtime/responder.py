@@ -24,12 +24,13 @@ from tocsin.ingest.seal import Sealer, load_or_create_key
 from tocsin.ingest.spool import SpoolHistory
 from tocsin.model.alert import Alert
 from tocsin.model.errors import TocsinError
+from tocsin.model.manifest import Manifest
 from tocsin.model.ports import StoreUnavailable
 from tocsin.model.response import ObjectRef, Plan
 from tocsin.normalize.redact import redact
 from tocsin.normalize.shown import shown_event
 from tocsin.respond import tell
-from tocsin.respond.actions.base import ApiError, Cluster, Manifest, Prepared
+from tocsin.respond.actions.base import ApiError, Cluster, Prepared
 from tocsin.respond.actions.command import Command
 from tocsin.respond.actions.registry import ACTIONS
 from tocsin.respond.chain import Head, journal_key

@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
 
+from tocsin.model.manifest import Manifest
 from tocsin.model.response import Call, ObjectRef
-from tocsin.respond.actions.base import ApiError, ApiFailure, Manifest
+from tocsin.respond.actions.base import ApiError, ApiFailure
 
 USER = "system:serviceaccount:tocsin:tocsin-responder"
 

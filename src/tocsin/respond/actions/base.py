@@ -12,10 +12,8 @@ import msgspec
 
 from tocsin.model.alert import Alert
 from tocsin.model.errors import TocsinError
+from tocsin.model.manifest import Manifest
 from tocsin.model.response import Call, ObjectRef, Plan
-
-Manifest = Mapping[str, object]
-"""An object of the API, as its JSON."""
 
 ApiFailure = Literal[
     "denied",  # 401, 403: the credential may not do this

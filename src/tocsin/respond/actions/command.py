@@ -10,24 +10,16 @@ from typing import Annotated, ClassVar, Literal
 import msgspec
 
 from tocsin.model.alert import Alert
+from tocsin.model.manifest import Manifest, items_at, mapping_at, ref_to, text_at, uid_of, value_at
 from tocsin.model.response import Call, ObjectRef, Plan
 from tocsin.model.text import visible
 from tocsin.respond.actions import steps, targets
-from tocsin.respond.actions.base import (
-    Acting,
-    ApiError,
-    Cluster,
-    Manifest,
-    PolicyRule,
-    Prepared,
-    Refusal,
-)
+from tocsin.respond.actions.base import Acting, ApiError, Cluster, PolicyRule, Prepared, Refusal
 from tocsin.respond.command import kubectl
 from tocsin.respond.command.dialogue import over
 from tocsin.respond.command.job import Job, Surroundings, perform, take_back
 from tocsin.respond.command.run import ProgramError, find_program
 from tocsin.respond.command.template import FieldType, expand, placeholders
-from tocsin.respond.manifest import items_at, mapping_at, ref_to, text_at, uid_of, value_at
 from tocsin.respond.owners import owners_of
 
 # Of groups with one version that every cluster of our time has.

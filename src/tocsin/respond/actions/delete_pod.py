@@ -5,11 +5,11 @@ from typing import Annotated, ClassVar
 import msgspec
 
 from tocsin.model.alert import Alert
+from tocsin.model.manifest import Manifest, number_at, ref_to, text_at, uid_of, value_at
 from tocsin.model.response import Call, ObjectRef, Plan
 from tocsin.respond import owners
 from tocsin.respond.actions import steps, targets
-from tocsin.respond.actions.base import Cluster, Manifest, PolicyRule, Prepared, Refusal
-from tocsin.respond.manifest import number_at, ref_to, text_at, uid_of, value_at
+from tocsin.respond.actions.base import Cluster, PolicyRule, Prepared, Refusal
 
 
 class Parameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -5,9 +5,9 @@ from typing import Any, Final
 
 import msgspec
 
+from tocsin.model.manifest import Manifest, text_at, uid_of
 from tocsin.model.response import Call, ObjectRef
-from tocsin.respond.actions.base import Acting, ApiError, Manifest, Prepared
-from tocsin.respond.manifest import text_at, uid_of
+from tocsin.respond.actions.base import Acting, ApiError, Prepared
 
 ABSENT: Final = None
 """Value of a test for what is not there: JSON patches of the API server take null for it."""

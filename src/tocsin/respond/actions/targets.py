@@ -5,10 +5,10 @@ from datetime import UTC, datetime
 import msgspec
 
 from tocsin.model.alert import Alert
+from tocsin.model.manifest import Manifest, created_at, mapping_at, text_at, uid_of
 from tocsin.model.response import ObjectRef, Plan
 from tocsin.model.text import visible
-from tocsin.respond.actions.base import ApiError, Cluster, Manifest, Prepared, Refusal
-from tocsin.respond.manifest import created_at, mapping_at, text_at, uid_of
+from tocsin.respond.actions.base import ApiError, Cluster, Prepared, Refusal
 from tocsin.respond.names import check_ref
 from tocsin.respond.owners import Owners
 

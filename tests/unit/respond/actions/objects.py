@@ -6,8 +6,9 @@ from typing import Any
 from typing_extensions import override
 
 from tocsin.model.alert import Actor, Alert, EventRef, RuleRef, Target
+from tocsin.model.manifest import Manifest
 from tocsin.model.response import Call, ObjectRef, Plan
-from tocsin.respond.actions.base import Acting, ApiError, Cluster, Manifest
+from tocsin.respond.actions.base import Acting, ApiError, Cluster
 
 CREATED = "2026-11-23T12:00:00Z"
 CREATED_AT = 1_795_435_200.0

@@ -6,12 +6,13 @@ import msgspec
 import pytest
 
 from tests.unit.respond.actions.objects import Notes, Objects, controller, manifest, plan
+from tocsin.model.manifest import Manifest
+from tocsin.model.rbac import RBAC
 from tocsin.model.response import ObjectRef
 from tocsin.respond import rbac
 from tocsin.respond.actions import steps
-from tocsin.respond.actions.base import ApiError, ApiFailure, Manifest, Prepared, Refusal
+from tocsin.respond.actions.base import ApiError, ApiFailure, Prepared, Refusal
 from tocsin.respond.actions.registry import ACTIONS
-from tocsin.respond.names import RBAC
 from tocsin.respond.owners import owners_of
 from tocsin.respond.selectors import selects
 

@@ -6,10 +6,11 @@ from hypothesis import strategies as st
 
 from tests.unit.respond.actions.objects import CREATED_AT, Objects, alert, manifest, plan
 from tocsin.model.alert import Target
+from tocsin.model.rbac import RBAC
 from tocsin.model.response import ObjectRef
 from tocsin.respond.actions.base import ApiError, Prepared, Refusal
 from tocsin.respond.actions.registry import ACTIONS
-from tocsin.respond.names import RBAC, check_ref, path_of
+from tocsin.respond.names import check_ref, path_of
 
 POD = ObjectRef(resource="pods", namespace="shop", name="web-1")
 HOSTILE = (

@@ -7,7 +7,9 @@ from typing import cast
 import msgspec
 
 from tocsin.model.response import ObjectRef
-from tocsin.respond.actions.base import Manifest
+
+Manifest = Mapping[str, object]
+"""An object as the API server has it; nobody vouches for its form."""
 
 # Of a restored object the API server makes these itself.
 _MADE_BY_SERVER = (
