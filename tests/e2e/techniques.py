@@ -158,27 +158,27 @@ def remove_admin_clusterrole(cluster: ControlPlane) -> None:
 
 def create_client_certificate(cluster: ControlPlane) -> None:
     """Have the cluster sign a certificate for its own controller manager."""
-    body = {
-        "metadata": _metadata(NAME),
-        "spec": {
-            "request": base64.b64encode(_signing_request()).decode(),
-            "signerName": "kubernetes.io/kube-apiserver-client",
-            "usages": ["client auth"],
-        },
-    }
     with cluster.api() as http:
-        created = _create(http, REQUESTS, body)
+        created = _create(http, REQUESTS, signing_request(NAME, "system:kube-controller-manager"))
         approval = {"type": "Approved", "status": "True", "reason": "e2e", "message": "approved"}
         created["status"] = {"conditions": [approval]}
         http.put(f"{REQUESTS}/{NAME}/approval", json=created).raise_for_status()
         cluster.wait(lambda: _is_signed(http), "the signed certificate")
 
 
-def _signing_request() -> bytes:
+def signing_request(name: str, user: str) -> Json:
+    """Return a request for a client certificate in a user's name."""
     key = ec.generate_private_key(ec.SECP256R1())
-    builder = x509.CertificateSigningRequestBuilder()
-    builder = builder.subject_name(subject("system:kube-controller-manager"))
-    return builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+    builder = x509.CertificateSigningRequestBuilder().subject_name(subject(user))
+    pem = builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+    return {
+        "metadata": _metadata(name),
+        "spec": {
+            "request": base64.b64encode(pem).decode(),
+            "signerName": "kubernetes.io/kube-apiserver-client",
+            "usages": ["client auth"],
+        },
+    }
 
 
 def _is_signed(http: httpx2.Client) -> bool:

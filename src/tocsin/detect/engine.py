@@ -12,6 +12,7 @@ from tocsin.detect.audit_ids import RULE as AUDIT_ID_REUSED
 from tocsin.detect.audit_ids import AuditIds
 from tocsin.detect.build import AlertBuilder, AlertForm, Redaction
 from tocsin.detect.credential import OwnCredential, credential_rule
+from tocsin.detect.minted import MintedForm, MintedTokens
 from tocsin.model.alert import Alert, merge
 from tocsin.model.event import AuditEvent
 from tocsin.rules.dispatch import DispatchStats, RuleSet
@@ -28,6 +29,7 @@ class Engine:
         self._audit_ids: dict[str, AuditIds] = {}
         self._audit_id_reused = self._form(AUDIT_ID_REUSED)
         self._credential: OwnCredential | None = None
+        self._minted = MintedTokens()
         self.replace_rules(rules)
 
     @property
@@ -77,14 +79,20 @@ class Engine:
             for index, form in self._hits(events, cluster)
         )
 
-    def _hits(self, events: Sequence[AuditEvent], cluster: str) -> list[tuple[int, AlertForm]]:
+    def _hits(
+        self, events: Sequence[AuditEvent], cluster: str
+    ) -> list[tuple[int, AlertForm | MintedForm]]:
         """Return the index of each event that matched, and its rule's alert, in order."""
-        hits = [(index, self._forms[hit]) for index, found in self.match(events) for hit in found]
+        hits: list[tuple[int, AlertForm | MintedForm]] = [
+            (index, self._forms[hit]) for index, found in self.match(events) for hit in found
+        ]
         reused = self._audit_ids.setdefault(cluster, AuditIds()).reused(events)
         hits.extend((index, self._audit_id_reused) for index in reused)
         misused = self._credential.misused(events, cluster) if self._credential else ()
         hits.extend((index, self._credential_misused) for index in misused)
-        if reused or misused:
+        used = self._minted.used_elsewhere(events, cluster)
+        hits.extend((index, MintedForm(token, self._builder)) for index, token in used)
+        if reused or misused or used:
             hits.sort(key=itemgetter(0))
         return hits
 

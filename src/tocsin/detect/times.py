@@ -17,3 +17,8 @@ def utc(text: str | None) -> str:
     except (ValueError, OverflowError):
         moment = datetime.fromtimestamp(0, UTC)
     return f"{moment.replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
+
+
+def seconds(text: str | None) -> float:
+    """Return an event's time in seconds since the epoch; 0, long ago, if it has none."""
+    return datetime.fromisoformat(utc(text)).timestamp()
