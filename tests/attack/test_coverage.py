@@ -130,7 +130,8 @@ def found(choice: str | int) -> list[RuleCoverage]:
 
 def test_rules_that_fire_in_the_seeds_recording_are_not_called_never() -> None:
     never = {one.rule.id for one in found("seed") if one.state == "never"}
-    assert len(never) == 7
+    # The seed's policy keeps bodies of pods only.
+    assert len(never) > len(rules()) / 10
     hits = fired(events("seed-policy"))
     assert not [rule for rule in never if hits[rule]]
 

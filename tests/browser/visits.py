@@ -14,6 +14,7 @@ OF_ONE: Final = {
     "event-rule": ("/events.json", "/events/{id}/rule"),
     "incident": ("/incidents.json", "/incidents/{id}"),
     "incident-close": ("/incidents.json", "/incidents/{id}/close"),
+    "silence-new": ("/alerts.json", "/silences/new?alert={id}"),
 }
 
 VISITED: Final = {
@@ -23,6 +24,7 @@ VISITED: Final = {
     "events": "/events?limit=10",
     "responses": "/responses",
     "response": f"/responses/{WAITING}",
+    "silences": "/silences",
     "attack": "/attack",
     "rules": "/rules?q=secret",
     "rule": "/rules/{key}",

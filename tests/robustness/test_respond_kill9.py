@@ -102,7 +102,7 @@ CASES = {
     "command": Case(pod(), {"delete": 1}, undone=False, objects=_POD, asks=True),
 }
 STEPS = [name for name in names() if name.startswith("respond.") or name == "journal.after_write"]
-# How often a step is passed at most, to and fro; a line of the journal is written at each.
+# How often a step is passed at most, there and back; a line of the journal is written at each.
 VISITS = {"journal.after_write": 20}
 WAYS = [
     (action, step)

@@ -5,7 +5,7 @@ audit.k8s.io/v1 as the API server reads and evaluates it, `coverage` asks which 
 rules can never fire under a policy, `observed` the same of what a cluster was seen to send.
 """
 
-from tocsin.auditpolicy.coverage import RuleCoverage, State, coverage
+from tocsin.auditpolicy.coverage import RuleCoverage, State, correlated, coverage
 from tocsin.auditpolicy.observed import observed_coverage
 from tocsin.auditpolicy.parse import parse_policy
 from tocsin.auditpolicy.policy import Decision, Level, Policy, Request, Stage
@@ -18,6 +18,7 @@ __all__ = [
     "RuleCoverage",
     "Stage",
     "State",
+    "correlated",
     "coverage",
     "observed_coverage",
     "parse_policy",

@@ -15,9 +15,12 @@ from tocsin.auditpolicy.kinds import OTHER, Kind, Named, is_offered, kinds, offe
 from tocsin.auditpolicy.policy import Decision, Policy, PolicyRule, covers_path
 from tocsin.auditpolicy.words import Gap, explain, praise
 from tocsin.rules import ir
+from tocsin.rules.correlation import Correlation
 from tocsin.rules.schema import Schema
 
 State = Literal["full", "partial", "never", "unknown"]
+
+_RANK: dict[State, int] = {"never": 0, "unknown": 1, "partial": 2, "full": 3}
 
 
 class RuleCoverage(msgspec.Struct, frozen=True):
@@ -27,7 +30,7 @@ class RuleCoverage(msgspec.Struct, frozen=True):
     `unknown` is said only of what was observed: no request that it is for was seen yet.
     """
 
-    rule: ir.Rule
+    rule: ir.Rule | Correlation
     state: State
     why: str
 
@@ -42,6 +45,31 @@ def coverage(policy: Policy, rules: Sequence[ir.Rule], schema: Schema) -> list[R
     """
     deciders = _Deciders(policy)
     return [_of_rule(rule, schema, deciders) for rule in rules]
+
+
+def correlated(
+    found: Sequence[RuleCoverage], correlations: Sequence[Correlation]
+) -> list[RuleCoverage]:
+    """Return what correlations can see, by what their rules can.
+
+    One that needs hits of all of its rules sees what the blindest of these sees, any other what
+    the best does.
+
+    Args:
+        found: what their rules can see.
+        correlations: those first that others are over.
+    """
+    states = {one.rule.id: one for one in found}
+    result = []
+    for correlation in correlations:
+        over = [states[rule] for rule in correlation.rules if rule in states]
+        needs_all = correlation.kind.startswith("temporal") and correlation.formula is None
+        pick = min if needs_all else max
+        worst = pick(over, key=lambda one: _RANK[one.state])
+        one = RuleCoverage(correlation, worst.state, f"{worst.rule.title}: {worst.why}")
+        states[correlation.id] = one
+        result.append(one)
+    return result
 
 
 def judge(rule: ir.Rule, seen: Sequence[Gap], source: str) -> RuleCoverage:

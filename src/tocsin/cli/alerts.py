@@ -1,21 +1,25 @@
 """`tocsin alerts`: list, filter and follow what was found."""
 
+import contextlib
 import json
 import sys
 import time
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, get_args
 
+import msgspec
 import typer
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from tocsin.cli.incidentpick import one_of
 from tocsin.cli.options import ConfigOption, DataOption, read_config
 from tocsin.ingest.networks import banner
 from tocsin.model.alert import SEVERITIES, Severity, to_json_line
 from tocsin.model.errors import TocsinError
-from tocsin.model.ports import AlertFilter, StoredAlert
+from tocsin.model.ports import AlertFilter, Hidden, StoredAlert
+from tocsin.model.queries import QueryTooWide
 from tocsin.model.times import parse_moment
 from tocsin.runtime.config import Config
 from tocsin.store.sqlite import SqliteStore, read_store
@@ -23,6 +27,7 @@ from tocsin.store.sqlite import SqliteStore, read_store
 FOLLOW_SECONDS = 0.5
 PIPED_WIDTH = 250
 UNPROVEN = "unproven"
+HIDDEN: tuple[Hidden, ...] = get_args(Hidden)
 
 STYLES = {
     "info": "dim",
@@ -50,6 +55,9 @@ def alerts(  # noqa: PLR0913 - every option of the command is a parameter
         str | None, typer.Option("--namespace", "-n", help="Only this namespace.")
     ] = None,
     text: Annotated[str | None, typer.Option(help="Only alerts that contain this text.")] = None,
+    hidden: Annotated[
+        str, typer.Option(metavar="|".join(HIDDEN), help="Show alerts that are hidden.")
+    ] = "without",
     limit: Annotated[int, typer.Option(min=1, help="How many, the newest.")] = 50,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with new alerts.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="JSON lines instead of a table.")] = False,
@@ -69,12 +77,14 @@ def alerts(  # noqa: PLR0913 - every option of the command is a parameter
         user=user,
         namespace=namespace,
         text=text,
+        hidden=one_of(hidden, HIDDEN, "--hidden"),
     )
     settings = read_config(config, data)
     with read_store(settings.store_path) as store:
         found = store.alerts(where, limit)[::-1]
         _show(found, as_json=as_json)
         _warn(settings, found)
+        _tell_hidden(store, where)
         if follow:
             # By time the last need not be the one that was stored last.
             after = max((stored.seq for stored in found), default=0)
@@ -119,6 +129,17 @@ def _warn(settings: Config, found: list[StoredAlert]) -> None:
         console.print(f"! {warning}.", style="yellow")
 
 
+def _tell_hidden(store: SqliteStore, where: AlertFilter) -> None:
+    """Say on standard error how many alerts are not shown as something hides them."""
+    if where.hidden != "without":
+        return
+    with contextlib.suppress(QueryTooWide):
+        count = store.count(msgspec.structs.replace(where, hidden="only"))
+        if count:
+            alerts = "alert is" if count == 1 else "alerts are"
+            print(f"{count:,} {alerts} hidden: --hidden with shows them.", file=sys.stderr)
+
+
 def _show(found: list[StoredAlert], *, as_json: bool) -> None:
     if as_json:
         for stored in found:
@@ -144,7 +165,8 @@ def table(found: list[StoredAlert]) -> Table:
     for stored in found:
         alert = stored.alert
         severity: Severity = alert.rule.severity
-        mark = "" if stored.authenticated else f" {UNPROVEN}"
+        marks = [UNPROVEN] * (not stored.authenticated) + [stored.hidden_by or ""]
+        mark = " ".join(["", *filter(None, marks)])
         shown.add_row(
             alert.time[:19].replace("T", " "),
             Text(severity, style=STYLES[severity]).append(mark, style="yellow"),

@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 from rich.padding import Padding
 
-from tocsin.auditpolicy import RuleCoverage, State, coverage
+from tocsin.auditpolicy import RuleCoverage, State, correlated, coverage
 from tocsin.cli.options import ConfigOption, JsonOption, read_config
 from tocsin.connect.policy import read_policy
 from tocsin.model.alert import SEVERITIES
@@ -41,6 +41,7 @@ def show_coverage(
     for fault in loaded.faults:
         typer.echo(str(fault), err=True)
     found = coverage(asked, loaded.rules, AUDIT)
+    found += correlated(found, loaded.correlations)
     found.sort(key=lambda one: (-SEVERITIES.index(one.rule.severity), one.rule.title))
     if as_json:
         typer.echo(json.dumps({"policy": policy, "ignored": asked.ignored, "rules": data(found)}))

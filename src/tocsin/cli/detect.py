@@ -81,7 +81,7 @@ def detect(  # noqa: PLR0913 - every option of the command is a parameter
     if not quiet:
         tell_wazuh_warnings(loaded.wazuh)
     summary = _Summary(loaded.count)
-    pipeline = Pipeline(loaded.rules, loaded.wazuh)
+    pipeline = Pipeline(loaded.rules, loaded.wazuh, loaded.correlations)
     lines = WazuhLines() if output_format == "wazuh" else _OwnLines()
     settle()
     try:

@@ -28,7 +28,13 @@ from tocsin.normalize.decode import decode
 from tocsin.rules.explain import Node, deciding
 from tocsin.runtime.config import Config
 from tocsin.runtime.eventlog.log import SpoolEventLog
-from tocsin.runtime.explaining import explain_alert, explain_event, explain_wazuh, request_of
+from tocsin.runtime.explaining import (
+    explain_alert,
+    explain_correlation,
+    explain_event,
+    explain_wazuh,
+    request_of,
+)
 from tocsin.runtime.rules import InForce, rules_in_force
 from tocsin.runtime.wazuh import Wazuh
 from tocsin.store.sqlite import read_store
@@ -98,6 +104,9 @@ def _asked(loaded: InForce, start: str) -> _Asked:
     rule = exact[0]
     if rule.dialect == "wazuh":
         return _Asked(rule, partial(_explain_wazuh, loaded.wazuh, int(rule.id)))
+    correlation = next((one for one in loaded.correlations if one.id == rule.id), None)
+    if correlation is not None:
+        return _Asked(rule, lambda event, _: explain_correlation(correlation, loaded, event).root)
     own = next(one for one in loaded.rules if one.id == rule.id)
     return _Asked(rule, lambda event, _: explain_event(own, event))
 

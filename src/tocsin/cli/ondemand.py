@@ -16,6 +16,8 @@ _PLACES = {
     "detect": "detect:detect",
     "alerts": "alerts:alerts",
     "incidents": "incidents:incidents_app",
+    "silence": "silence:silence_app",
+    "except": "exceptions:except_alert",
     "events": "events:events",
     "sources": "sources:sources",
     "backfill": "backfill:backfill",

@@ -16,6 +16,7 @@ from tocsin.model.alert import SEVERITIES, Alert, Severity, to_json_line
 from tocsin.model.errors import LoadError
 from tocsin.model.ports import StoredAlert
 from tocsin.runtime.config import Config
+from tocsin.runtime.hiding import silenced
 from tocsin.runtime.inventory import Inventory
 from tocsin.runtime.rules import named_sets, rules_in_force
 from tocsin.runtime.scan import scan as find
@@ -64,7 +65,8 @@ def scan(  # noqa: PLR0913 - every option of the command is a parameter
 def _record(settings: Config, findings: list[Alert]) -> None:
     channels = settings.lowest_severities
     with join_store(settings.store_path, channels, settings.routes) as store:
-        store.record(findings, {}, time.time())
+        now = time.time()
+        store.record(findings, {}, now, hidden=silenced(store, findings, now))
 
 
 def _summary(inventory: Inventory, findings: list[Alert], shown: int, severity: str) -> None:

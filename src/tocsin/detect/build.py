@@ -10,6 +10,7 @@ from tocsin.detect.quote import MAX_VALUES, quotes
 from tocsin.detect.times import utc
 from tocsin.model.alert import Alert, RuleRef
 from tocsin.model.event import AuditEvent
+from tocsin.rules.correlation import Correlation
 from tocsin.rules.interpret import EventView
 from tocsin.rules.ir import Rule
 from tocsin.rules.reader import Reader, compile_reader
@@ -122,7 +123,7 @@ def _value(texts: Sequence[str]) -> object:
     return [shorten(text) for text in texts] or None
 
 
-def reference(rule: Rule) -> RuleRef:
+def reference(rule: Rule | Correlation) -> RuleRef:
     """Return what an alert says about its rule."""
     return RuleRef(
         id=rule.id,

@@ -30,9 +30,16 @@ def event_digest(cluster: str, event: AuditEvent, raw: bytes) -> str:
 
 def alert_id(dialect: str, rule_id: str, cluster: str, event: AuditEvent) -> str:
     """Return the id of a rule's alert on a request: the same for all stages of the request."""
-    return digest(
-        dialect,
-        rule_id,
+    return digest(dialect, rule_id, *_request(cluster, event))
+
+
+def request_digest(cluster: str, event: AuditEvent) -> str:
+    """Return the digest of a request: the same for all of its stages."""
+    return digest(*_request(cluster, event))
+
+
+def _request(cluster: str, event: AuditEvent) -> tuple[str | None, ...]:
+    return (
         cluster,
         event.audit_id,
         (event.user or NO_USER).username,

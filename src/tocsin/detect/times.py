@@ -16,9 +16,18 @@ def utc(text: str | None) -> str:
         moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     except (ValueError, OverflowError):
         moment = datetime.fromtimestamp(0, UTC)
-    return f"{moment.replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
+    return _text(moment)
 
 
 def seconds(text: str | None) -> float:
     """Return an event's time in seconds since the epoch; 0, long ago, if it has none."""
     return datetime.fromisoformat(utc(text)).timestamp()
+
+
+def from_seconds(time: float) -> str:
+    """Return seconds since the epoch as RFC 3339 in UTC with six digits."""
+    return _text(datetime.fromtimestamp(time, UTC))
+
+
+def _text(moment: datetime) -> str:
+    return f"{moment.replace(tzinfo=None).isoformat(timespec='microseconds')}Z"

@@ -3,17 +3,19 @@
 from dataclasses import dataclass, field
 
 from tocsin.model.errors import Fault
+from tocsin.rules.correlation import Correlation
 from tocsin.rules.ir import Rule
 
 
 @dataclass(slots=True)
 class Loaded:
-    """Rules that are ready, faults that kept others out, and warnings.
+    """Rules and correlations that are ready, faults that kept others out, and warnings.
 
     `skipped` counts rules that are for other log sources than ours.
     """
 
     rules: list[Rule] = field(default_factory=list)
+    correlations: list[Correlation] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
     warnings: list[Fault] = field(default_factory=list)
     skipped: int = 0
@@ -21,4 +23,4 @@ class Loaded:
     @property
     def count(self) -> int:
         """How many rules there are."""
-        return len(self.rules)
+        return len(self.rules) + len(self.correlations)

@@ -7,7 +7,7 @@ it as `now`, in seconds since the epoch.
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Protocol
+from typing import Literal, Protocol
 
 import msgspec
 
@@ -19,12 +19,17 @@ class StoreUnavailable(Exception):  # noqa: N818 - a state that passes, not a fa
     """The store cannot be read or written at this moment: locked, full, or failing. Try again."""
 
 
+Hidden = Literal["without", "with", "only"]
+"""Whether to show alerts that suppression or a silence hid: not, too, or these alone."""
+
+
 class AlertFilter(msgspec.Struct, frozen=True, kw_only=True):
     """Which alerts to show; what is None does not restrict.
 
     `since` is inclusive, `until` exclusive, both against the event's time. `text` is a plain
     substring of anything the alert carries, in any case of ASCII letters. `technique` is an
-    ATT&CK id and includes its sub-techniques. `incident` is an incident's id.
+    ATT&CK id and includes its sub-techniques. `incident` is an incident's id. `hidden` says
+    whether alerts are among them that suppression or a silence hid.
     """
 
     since: datetime | None = None
@@ -37,18 +42,21 @@ class AlertFilter(msgspec.Struct, frozen=True, kw_only=True):
     text: str | None = None
     technique: str | None = None
     incident: str | None = None
+    hidden: Hidden = "without"
 
 
 class StoredAlert(msgspec.Struct, frozen=True):
     """An alert with its row number; numbers grow in the order of arrival.
 
     `authenticated` is False while nobody vouched for its events: the sender was let in
-    without a credential, so they may be forged.
+    without a credential, so they may be forged. `hidden_by` is `suppress` or `silence:` and its
+    number for an alert that nobody is told of, see `tocsin.model.silence`.
     """
 
     seq: int
     alert: Alert
     authenticated: bool = True
+    hidden_by: str | None = None
 
 
 class Retention(msgspec.Struct, frozen=True):
@@ -208,7 +216,7 @@ class AlertSource(Protocol):
 class AlertStore(AlertSource, Protocol):
     """Keeps alerts exactly once per id, together with the readers' positions."""
 
-    def record(
+    def record(  # noqa: PLR0913 - all that one transaction holds
         self,
         alerts: Sequence[Alert],
         cursors: Mapping[str, int],
@@ -216,13 +224,16 @@ class AlertStore(AlertSource, Protocol):
         unauthenticated: Sequence[Alert] = (),
         line: LineUpdate = NO_UPDATE,
         forms: Mapping[str, bytes] = ...,
+        *,
+        hidden: Mapping[str, str] = ...,
     ) -> list[Alert]:
         """Store alerts and the positions they were found at, in one transaction.
 
         Known alerts take over new evidence and nothing else; only new ones are returned and
         queued for notification. What is known from `unauthenticated` alone is replaced by
         an alert of an authenticated sender, and adds nothing to one. `forms` are lines of
-        another product's log, by alert id, kept with the alerts.
+        another product's log, by alert id, kept with the alerts. `hidden` says by alert id
+        what hides a new alert: it is stored and counted, and nobody is told.
         """
         ...
 

@@ -11,6 +11,7 @@ from tocsin.model.people import PeopleStore
 from tocsin.model.ports import AlertStore, HealthLog, SourceLog
 from tocsin.model.queries import AlertQueries
 from tocsin.model.response import ResponseStore
+from tocsin.model.silence import SilenceStore
 
 
 class Store(AlertStore, AlertQueries, Protocol):
@@ -44,4 +45,9 @@ class Store(AlertStore, AlertQueries, Protocol):
     @property
     def responses(self) -> ResponseStore:
         """Responses, and what people ask of the responder."""
+        ...
+
+    @property
+    def silences(self) -> SilenceStore:
+        """Silences, and how much was hidden."""
         ...

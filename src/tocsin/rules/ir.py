@@ -149,7 +149,7 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     `id` and `level` are the dialect's own; `message` is a template with `$(field)`
     placeholders; `fields` names what an alert carries besides actor and target. `catalogue`
     are the known detections that a shipped rule stands for, `needs` is the least audit level
-    at which it works in full.
+    at which it works in full. A `silent` rule gives no alerts: it counts for correlations.
     """
 
     id: str
@@ -168,3 +168,4 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     needs: str | None = None
     first_seen: FirstSeen | None = None
     suppress: Suppress | None = None
+    silent: bool = False

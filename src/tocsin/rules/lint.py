@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 
 from tocsin.model.errors import Fault, Location
 from tocsin.rules import ir
+from tocsin.rules.correlation import Correlation
 from tocsin.rules.schema import Schema
 
 
@@ -15,6 +16,15 @@ def lint(rule: ir.Rule, schema: Schema) -> Iterator[Fault]:
             if (message, at) not in seen:
                 seen.add((message, at))
                 yield Fault(f"{message}: this test never matches", at, path)
+
+
+def lint_correlation(correlation: Correlation, schema: Schema) -> Iterator[Fault]:
+    """Yield a warning for each field that the events of a correlation's rules never have."""
+    paths = [path for paths in correlation.paths.values() for path in paths]
+    for path in dict.fromkeys([*paths, *filter(None, [correlation.field])]):
+        if not schema.has(path):
+            message = f"no event has a field {path!r}: its hits are never counted"
+            yield Fault(message, correlation.at, path)
 
 
 def _complaints(path: str, op: ir.Operator | None, schema: Schema) -> Iterator[str]:

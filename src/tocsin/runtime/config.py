@@ -31,6 +31,7 @@ from tocsin.respond.actions.registry import ACTIONS
 from tocsin.respond.parameters import check
 from tocsin.respond.settings import RespondSettings
 from tocsin.rules.ir import DEFAULT_GRADES, Grade
+from tocsin.rules.suppress import WrittenSuppress
 from tocsin.runtime.wazuhfiles import WazuhFiles
 from tocsin.web.settings import WebSettings
 
@@ -117,6 +118,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         grades: which of the built-in rules are in force: `core` is quiet, `audit` notes facts
             that open no incident, `extended` is noisier.
         sets: texts to add to the named sets that rules refer to.
+        suppress: suppression of rules of any dialect, by rule id, in place of their own.
         notify: channels that are told about alerts, by name.
         routes: which of them are told what, the first that matches; without any, all of them
             are told all that reaches their lowest severity.
@@ -135,6 +137,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     builtin_rules: bool = True
     grades: tuple[Grade, ...] = DEFAULT_GRADES
     sets: dict[str, tuple[str, ...]] = {}
+    suppress: dict[str, WrittenSuppress] = {}
     notify: dict[ChannelName, AnyChannelSettings] = {}
     routes: tuple[Route, ...] = ()
     files: tuple[FileSettings, ...] = ()

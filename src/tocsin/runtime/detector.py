@@ -8,13 +8,14 @@ import contextlib
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from itertools import islice
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry
 
 from tocsin.detect.credential import OwnCredential
+from tocsin.detect.suppress import Suppression
 from tocsin.ingest.quarantine import Quarantine
 from tocsin.ingest.seal import Sealer, SealError, load_or_create_key
 from tocsin.ingest.spool import FileBusyError, Lost, Post, SpoolReader
@@ -22,7 +23,10 @@ from tocsin.model.alert import Alert
 from tocsin.model.errors import LoadError, TocsinError
 from tocsin.model.ports import StoreUnavailable
 from tocsin.normalize.batch import Reject
+from tocsin.rules.ir import Suppress
+from tocsin.runtime import hiding
 from tocsin.runtime.alertlogs import AlertLogs
+from tocsin.runtime.checkpoint import Checkpoints
 from tocsin.runtime.child import Link
 from tocsin.runtime.config import Config
 from tocsin.runtime.grouping import Grouping, GroupingMetrics, shared_identities
@@ -30,7 +34,7 @@ from tocsin.runtime.listener import Listener
 from tocsin.runtime.metrics import DetectMetrics, exposition
 from tocsin.runtime.pipeline import MAX_TOLD, Outcome, Pipeline, not_evaluated, settle
 from tocsin.runtime.report import Report
-from tocsin.runtime.rules import content_folder, named_sets, rules_in_force
+from tocsin.runtime.rules import AnyRule, content_folder, named_sets, rules_in_force
 from tocsin.runtime.upkeep import Upkeep
 from tocsin.runtime.watch import FileWatch
 from tocsin.store.sqlite import SqliteStore, own_store
@@ -67,7 +71,7 @@ class Rules:
             log.error("rule not loaded: %s", fault)
         if loaded.faults and not loaded.count:
             raise LoadError(loaded.faults)
-        return Pipeline(loaded.rules, loaded.wazuh)
+        return Pipeline(loaded.rules, loaded.wazuh, loaded.correlations)
 
     def reload(self, pipeline: Pipeline) -> None:
         """Put changed rules in force; a file with a fault keeps its former rules."""
@@ -75,9 +79,11 @@ class Rules:
         self.faults = [str(fault) for fault in loaded.faults]
         # A folder that is gone is a fault too: a mount that fails must not disarm.
         bad = {fault.location.path for fault in loaded.faults}
-        kept = [rule for rule in pipeline.engine.rules if _lies_in(rule.at.path, bad)]
-        fresh = [rule for rule in loaded.rules if not _lies_in(rule.at.path, bad)]
-        pipeline.engine.replace_rules([*fresh, *kept])
+        engine = pipeline.engine
+        engine.replace_rules(
+            _mixed(loaded.rules, engine.rules, bad),
+            _mixed(loaded.correlations, engine.correlations, bad),
+        )
         pipeline.replace_wazuh(loaded.wazuh)
         for fault in self.faults:
             log.error("rule file keeps its former rules: %s", fault)
@@ -86,6 +92,14 @@ class Rules:
     def changed(self) -> bool:
         """Return whether a rule file changed since the last call."""
         return self._watch.changed()
+
+
+def _mixed(
+    fresh: Iterable[AnyRule], former: Iterable[AnyRule], bad: Collection[str]
+) -> list[AnyRule]:
+    """Return the fresh rules of good files, and the former ones of bad files."""
+    good = [rule for rule in fresh if not _lies_in(rule.at.path, bad)]
+    return good + [rule for rule in former if _lies_in(rule.at.path, bad)]
 
 
 def _lies_in(path: str, places: Collection[str]) -> bool:
@@ -108,11 +122,16 @@ class Detector:
         self._store = _open_store(config)
         self._listener = Listener(self._store.sources, key, config.watch.settle_after)
         self._pipeline.look = self._listener.look
+        self._suppression = Suppression(self._suppressions())
         own = OwnCredential(config.respond.account, self._listener.is_ours)
         self._pipeline.engine.guard_credential(own)
         self._logs = AlertLogs(config, self._store)
-        self._cursor = self._store.cursor(READER)
-        self._noted = 0
+        self._committed = self._store.cursor(READER)
+        # What was noted of these posts is stored: it is their state that is built up again.
+        self._noted = self._recovered = self._committed
+        remembering = self._pipeline.engine.remembering
+        self._checkpoints = Checkpoints(self._store, [*remembering, self._suppression])
+        self._cursor = self._checkpoints.restore(self._committed)
         self._problem = ""
         self._unevaluated: Counter[str] = Counter()
         self._findings: list[str] = []
@@ -124,7 +143,7 @@ class Detector:
     def run(self, link: Link) -> None:
         """Evaluate until the link says stop; what is not committed then is evaluated again."""
         settle()
-        self._reader.release(self._cursor)
+        self._reader.release(self._checkpoints.position)
         link.report_regularly(self._report)
         while not link.stopping.is_set():
             try:
@@ -162,12 +181,19 @@ class Detector:
         now = time.time()
         line = self._listener.update(now)
         forms = self._logs.forms
-        new = self._store.record(alerts, {READER: cursor}, now, unauthenticated, line, forms)
+        hidden = hiding.hidden(self._store, self._suppression, alerts, unauthenticated, now)
+        committed = max(cursor, self._committed)
+        new = self._store.record(
+            alerts, {READER: committed}, now, unauthenticated, line, forms, hidden=hidden
+        )
         self._listener.stored()
-        self._cursor = cursor
-        self._reader.release(cursor)
+        self._cursor, self._committed = cursor, committed
+        self._checkpoints.save(cursor)
+        self._reader.release(self._checkpoints.position)
         for alert in new:
             self._metrics.alerts.labels(alert.rule.severity).inc()
+            if mark := hidden.get(alert.id):
+                self._metrics.hidden.labels(alert.rule.id, mark.partition(":")[0]).inc()
         self._logs.catch_up(self._store)
         return True
 
@@ -176,7 +202,10 @@ class Detector:
         if isinstance(item, Lost):
             self._once(item.last, lambda: self._lose(item))
             return []
-        self._listener.begin(item.meta)
+        known = item.seq <= self._recovered
+        self._pipeline.look = None if known else self._listener.look
+        if not known:
+            self._listener.begin(item.meta)
         try:
             outcome = self._evaluate(item)
         except SealError:
@@ -256,10 +285,17 @@ class Detector:
             if self._rules.changed() or link.reloading.is_set():
                 link.reloading.clear()
                 self._rules.reload(self._pipeline)
+                self._suppression.replace(self._suppressions())
         self._upkeep.tend()
 
     def _report(self) -> Report:
         engine = self._pipeline.engine
+        self._metrics.suppress_keys.set(len(self._suppression))
+        self._metrics.suppress_evictions.set(self._suppression.evictions)
+        for part in engine.remembering:
+            self._metrics.state_keys.labels(part.name).set(len(part))
+            self._metrics.state_evictions.labels(part.name).set(part.evictions)
+        self._metrics.late_hits.set(engine.correlator.windows.late)
         self._metrics.rules.set(self._pipeline.rule_count)
         self._metrics.bad_rule_files.set(len(self._rules.faults))
         self._metrics.buckets.set(engine.stats.buckets)
@@ -274,10 +310,20 @@ class Detector:
             metrics=exposition(self._registry),
         )
 
+    def _suppressions(self) -> dict[str, Suppress]:
+        engine = self._pipeline.engine
+        return hiding.suppressions(engine.rules, engine.correlations, self._config.suppress)
+
     def _rule_failures(self) -> list[str]:
         count = self._pipeline.engine.stats.faults
         message = f"compiled rules failed on {count} events, which were evaluated rule by rule"
-        return [message] if count else []
+        failures = [message] if count else []
+        return failures + [
+            f"{part.name}: {part.evictions:,} entries were forgotten for want of room, the oldest "
+            "first; more different values come than detection remembers"
+            for part in self._pipeline.engine.remembering
+            if part.evictions
+        ]
 
 
 def _is_unproven(item: Post | Lost) -> bool:

@@ -9,6 +9,8 @@ from datetime import datetime
 from functools import partial
 
 from tocsin.detect.audit_ids import RULE as AUDIT_ID_REUSED
+from tocsin.detect.credential import RULE_ID as CREDENTIAL_MISUSED
+from tocsin.detect.minted import RULE as TOKEN_USED_ELSEWHERE
 from tocsin.detect.times import utc
 from tocsin.dialects.wazuh.chain import explain_rule
 from tocsin.dialects.wazuh.event import Event
@@ -17,6 +19,7 @@ from tocsin.model.event import NO_OBJECT, NO_USER, AuditEvent
 from tocsin.model.events import FoundEvent
 from tocsin.normalize.fields import AUDIT, decode_body
 from tocsin.normalize.redact import MARK, holds_secret, redact
+from tocsin.rules.correlation import Correlation
 from tocsin.rules.explain import Explanation, Node, explain
 from tocsin.rules.ir import Rule
 from tocsin.rules.paths import last_segment
@@ -33,10 +36,23 @@ _CHANGED = (
     "The rule does not hold for this event now: it was changed after it fired, or it fired on "
     "another stage of the request."
 )
-_AUDIT_ID = (
-    "This is a check of Tocsin's own: the Audit-ID of this request was used for another request "
-    "shortly before. Audit-IDs are chosen by the client, so somebody may be hiding one of the two."
-)
+# Why checks of Tocsin's own fire, which are no rules that somebody could read.
+_OWN = {
+    AUDIT_ID_REUSED.id: (
+        "This is a check of Tocsin's own: the Audit-ID of this request was used for another "
+        "request shortly before. Audit-IDs are chosen by the client, so somebody may be hiding "
+        "one of the two."
+    ),
+    TOKEN_USED_ELSEWHERE.id: (
+        "This is a check of Tocsin's own: the API server names each token when it issues it, and "
+        "on every request made with it. This one was used from an address that nobody used when "
+        "it was requested."
+    ),
+    CREDENTIAL_MISUSED: (
+        "This is a check of Tocsin's own: each change that the responder makes carries a mark "
+        "that only Tocsin can make, and this one has none."
+    ),
+}
 
 
 def explain_alert(alert: Alert, rules: InForce, found: FoundEvent | None) -> Explanation:
@@ -48,13 +64,16 @@ def explain_alert(alert: Alert, rules: InForce, found: FoundEvent | None) -> Exp
         found: the event it is from, None if that cannot be had.
     """
     ref = alert.rule
-    if (ref.dialect, ref.id) == (AUDIT_ID_REUSED.dialect, AUDIT_ID_REUSED.id):
-        return Explanation(note=_AUDIT_ID)
+    if ref.dialect == "tocsin" and ref.id in _OWN:
+        return Explanation(note=_OWN[ref.id])
     if all((one.dialect, one.id) != (ref.dialect, ref.id) for one in rules.references()):
         place = f"; it stood at {ref.source}" if ref.source else ""
         return Explanation(note=f"The rule {ref.id} is not in force any more{place}.")
     if found is None:
         return Explanation(note=_GONE)
+    correlation = next((one for one in rules.correlations if one.id == ref.id), None)
+    if correlation is not None:
+        return explain_correlation(correlation, rules, found.event)
     root = _tree(alert, rules, found)
     return Explanation(root=root, note="" if root is None or root.holds else _CHANGED)
 
@@ -77,6 +96,19 @@ def explain_event(rule: Rule, event: AuditEvent) -> Node:
         return explain(rule.match, event, AUDIT, partial(_without_secrets, event))
     finally:
         decode_body.forget()
+
+
+def explain_correlation(correlation: Correlation, rules: InForce, event: AuditEvent) -> Explanation:
+    """Return what a correlation is over, and why an event counts for it, or does not."""
+    over = [rule for rule in rules.rules if rule.id in correlation.rules]
+    inner = [one for one in rules.correlations if one.id in correlation.rules]
+    titles = ", ".join(map(repr, [rule.title for rule in over] + [one.title for one in inner]))
+    by = f" with the same {', '.join(correlation.group_by)}" if correlation.group_by else ""
+    minutes = correlation.timespan / 60
+    note = f"A correlation of events{by} within {minutes:g} minutes. It counts for: {titles}."
+    trees = [explain_event(rule, event) for rule in over]
+    root = next((tree for tree in trees if tree.holds), trees[0] if trees else None)
+    return Explanation(root=root, note=note)
 
 
 def explain_wazuh(

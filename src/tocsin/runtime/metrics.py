@@ -26,6 +26,22 @@ class DetectMetrics:
         self.alerts = Counter(
             "tocsin_detect_alerts", "New alerts, by severity.", ["severity"], registry=registry
         )
+        self.hidden = Counter(
+            "tocsin_detect_hidden",
+            "New alerts that nobody is told of, by rule and by what hides them.",
+            ["rule", "by"],
+            registry=registry,
+        )
+        self.suppress_keys = Gauge(
+            "tocsin_detect_suppress_keys",
+            "Combinations of values whose alerts suppression counts.",
+            registry=registry,
+        )
+        self.suppress_evictions = Gauge(
+            "tocsin_detect_suppress_evictions",
+            "Combinations that suppression forgot for want of room: the next alert passes.",
+            registry=registry,
+        )
         self.quarantined = Counter(
             "tocsin_detect_quarantined",
             "Events, or parts of posts, that are no proper audit events.",
@@ -50,6 +66,23 @@ class DetectMetrics:
         self.bad_rule_files = Gauge(
             "tocsin_detect_rule_file_faults",
             "Faults in rule files, at the last load.",
+            registry=registry,
+        )
+        self.state_keys = Gauge(
+            "tocsin_detect_state_keys",
+            "What detection remembers: windows of correlations, values seen, tokens.",
+            ["kind"],
+            registry=registry,
+        )
+        self.state_evictions = Gauge(
+            "tocsin_detect_state_evictions",
+            "What detection forgot for want of room since its start.",
+            ["kind"],
+            registry=registry,
+        )
+        self.late_hits = Gauge(
+            "tocsin_detect_late_hits",
+            "Hits that came too late to count for a correlation, since the start.",
             registry=registry,
         )
         self.buckets = Gauge(

@@ -15,6 +15,7 @@ from tocsin.normalize.bodies import unreadable_bodies
 from tocsin.normalize.decode import decode, decode_pieces
 from tocsin.normalize.fields import AUDIT, decode_body
 from tocsin.normalize.redact import holds_secret, redact
+from tocsin.rules.correlation import Correlation
 from tocsin.rules.ir import Rule
 from tocsin.runtime.wazuh import Wazuh
 from tocsin.runtime.wazuhnode import WazuhHit, WazuhNode
@@ -50,9 +51,9 @@ class Outcome:
         self.unevaluated.update(other.unevaluated)
 
 
-def new_engine(rules: Sequence[Rule]) -> Engine:
+def new_engine(rules: Sequence[Rule], correlations: Sequence[Correlation] = ()) -> Engine:
     """Return an engine for audit events."""
-    return Engine(rules, AUDIT, _REDACTION)
+    return Engine(rules, AUDIT, _REDACTION, correlations)
 
 
 def new_wazuh_node(wazuh: Wazuh) -> WazuhNode:
@@ -86,15 +87,25 @@ class Pipeline:
     `look`, if there is one, is shown the events of each batch; it must not keep them.
     """
 
-    def __init__(self, rules: Sequence[Rule], wazuh: Iterable[Wazuh] = ()) -> None:
-        self.engine = new_engine(rules)
+    def __init__(
+        self,
+        rules: Sequence[Rule],
+        wazuh: Iterable[Wazuh] = (),
+        correlations: Sequence[Correlation] = (),
+    ) -> None:
+        self.engine = new_engine(rules, correlations)
         self.wazuh = [new_wazuh_node(one) for one in wazuh]
         self.look: Onlooker | None = None
 
     @property
     def rule_count(self) -> int:
         """How many rules are in force, of all dialects."""
-        return len(self.engine.rules) + sum(node.wazuh.count for node in self.wazuh)
+        engine = self.engine
+        return (
+            len(engine.rules)
+            + len(engine.correlations)
+            + sum(node.wazuh.count for node in self.wazuh)
+        )
 
     def replace_wazuh(self, fresh: Iterable[Wazuh]) -> None:
         """Put Wazuh files in force that changed; one that did not keeps its memory.

@@ -53,6 +53,7 @@ from tocsin.runtime.child import Link
 from tocsin.runtime.config import Config
 from tocsin.runtime.detector import RULE_POLL_SECONDS, Rules
 from tocsin.runtime.eventlog.log import SpoolEventLog
+from tocsin.runtime.hiding import silenced
 from tocsin.runtime.joining import join_when_ready
 from tocsin.runtime.metrics import exposition
 from tocsin.runtime.pipeline import Pipeline
@@ -332,5 +333,7 @@ class _Process:
         return keep(plan.id, prepared, cluster, folder, shown_event, time.time())
 
     def _inform(self, alerts: Sequence[Alert]) -> None:
-        for alert in self._store.record(alerts, {}, time.time()):
+        now = time.time()
+        hidden = silenced(self._store, alerts, now)
+        for alert in self._store.record(alerts, {}, now, hidden=hidden):
             log.warning("%s", alert.description)

@@ -8,7 +8,7 @@ import os
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, TypeVar
 
 from typing_extensions import override
 
@@ -22,8 +22,10 @@ from tocsin.model.alert import RuleRef
 from tocsin.model.errors import Fault, LoadError, Location
 from tocsin.normalize.fields import AUDIT
 from tocsin.rules import ir
-from tocsin.rules.lint import lint
+from tocsin.rules.correlation import Correlation
+from tocsin.rules.lint import lint, lint_correlation
 from tocsin.runtime.config import Config
+from tocsin.runtime.hiding import suppressing
 from tocsin.runtime.wazuh import Wazuh, load_wazuh_files
 from tocsin.runtime.wazuhfiles import WazuhFiles
 
@@ -31,6 +33,7 @@ TEST_SUFFIX = ".test.yml"
 _SUFFIXES = (".yml", ".yaml")
 
 Sets = Mapping[str, Sequence[str]]
+AnyRule = TypeVar("AnyRule", ir.Rule, Correlation)
 
 
 @dataclass(slots=True)
@@ -43,11 +46,12 @@ class InForce(Loaded):
     @override
     def count(self) -> int:
         """How many rules there are, of all dialects."""
-        return len(self.rules) + sum(one.count for one in self.wazuh)
+        return len(self.rules) + len(self.correlations) + sum(one.count for one in self.wazuh)
 
     def references(self) -> list[RuleRef]:
         """Return the rules of all dialects, as alerts name them."""
         own = [reference(rule) for rule in self.rules]
+        own += [reference(one) for one in self.correlations]
         return [*own, *(wazuh_reference(rule) for one in self.wazuh for rule in one.rules())]
 
 
@@ -77,10 +81,21 @@ def load_rules(
     sigma = load_sigma(sources, named_sets(sets or {}))
     loaded.faults.extend(sigma.faults)
     loaded.skipped = sigma.skipped
-    wanted = [rule for rule in sigma.rules if rule.grade in grades or not _is_shipped(rule)]
-    loaded.rules = _unique(wanted, loaded)
+    loaded.correlations = [
+        one
+        for one in _unique(sigma.correlations, loaded)
+        if one.grade in grades or not _is_shipped(one)
+    ]
+    used = {name for one in loaded.correlations for name in one.rules}
+    loaded.rules = [
+        rule
+        for rule in _unique(sigma.rules, loaded)
+        if (rule.id in used if rule.silent else rule.grade in grades or not _is_shipped(rule))
+    ]
     for rule in loaded.rules:
         loaded.warnings.extend(lint(rule, AUDIT))
+    for one in loaded.correlations:
+        loaded.warnings.extend(lint_correlation(one, AUDIT))
     return loaded
 
 
@@ -95,7 +110,8 @@ def rules_in_force(
     paths = [*config.rule_paths, *more]
     shipped = builtin and config.builtin_rules
     loaded = load_rules(paths, config.sets, builtin=shipped, grades=config.grades)
-    found = InForce(loaded.rules, loaded.faults, loaded.warnings, loaded.skipped)
+    in_force = list(suppressing(loaded.rules, config.suppress))
+    found = InForce(in_force, loaded.correlations, loaded.faults, loaded.warnings, loaded.skipped)
     for files in (*config.wazuh, *wazuh):
         try:
             one = load_wazuh_files(files)
@@ -177,7 +193,7 @@ def _shown(path: Path) -> str:
     return str(path.relative_to(content)) if path.is_relative_to(content) else str(path)
 
 
-def _is_shipped(rule: ir.Rule) -> bool:
+def _is_shipped(rule: AnyRule) -> bool:
     path = content_folder() / rule.at.path
     return path.is_relative_to(content_folder()) and path.is_file()
 
@@ -188,8 +204,8 @@ def source_path(shown: str) -> Path:
     return shipped if shipped.is_file() else Path(shown)
 
 
-def _unique(rules: Iterable[ir.Rule], loaded: Loaded) -> list[ir.Rule]:
-    known: dict[tuple[str, str], ir.Rule] = {}
+def _unique(rules: Iterable[AnyRule], loaded: Loaded) -> list[AnyRule]:
+    known: dict[tuple[str, str], AnyRule] = {}
     for rule in rules:
         first = known.setdefault((rule.dialect, rule.id), rule)
         if first is not rule:

@@ -13,30 +13,41 @@
         - {capture: seed-policy.jsonl.zst#0e7d1c2a-...}
       expect: none
 
-Events may leave out what does not matter: the rest is filled in as an API server would. A
-capture is looked for beside the test file, then among the recordings that ship with Tocsin.
+Events may leave out what does not matter: the rest is filled in as an API server would.
+`after: 30s` says how long after the event before one comes, `repeat: 5` that so many requests
+like it come, each as long after the one before. A capture is looked for beside the test file,
+then among the recordings that ship with Tocsin.
 Expectations are about the rules of the file under test; those of other files play no part.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from functools import lru_cache
+from itertools import count
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 import msgspec
 import zstandard
 
+from tocsin.dialects.loaded import Loaded
 from tocsin.dialects.yaml import Document, read_documents
 from tocsin.model.alert import Alert
-from tocsin.model.errors import Fault, LoadError, Location
+from tocsin.model.errors import Fault, LoadError, Location, TocsinError
 from tocsin.model.event import AuditEvent
+from tocsin.model.times import parse_duration
 from tocsin.normalize.decode import decode
-from tocsin.rules.ir import Rule
+from tocsin.rules.ir import Grade
 from tocsin.runtime.pipeline import Pipeline
 from tocsin.runtime.rules import TEST_SUFFIX, Sets, content_folder, load_rules, rule_files
 
+# Of one event in a test.
+MAX_REPEAT = 10_000
+
 _CLUSTER = "test"
+_START = datetime(2026, 11, 23, 10)  # noqa: DTZ001 - in UTC, as all times of events
+_ONE_MILLISECOND = timedelta(milliseconds=1)
 _CODES = {"create": 201}
 _EVENT_KEYS = frozenset(info.encode_name for info in msgspec.structs.fields(AuditEvent))
 
@@ -99,7 +110,7 @@ def run_tests(roots: Iterable[Path], sets: Sets | None = None) -> TestReport:
     for root in roots:
         if not root.exists():
             report.faults.append(Fault("no such rule file or folder", Location(str(root))))
-        for rule_file in _rule_files(root):
+        for rule_file in files_under_test(root):
             try:
                 _run_file(rule_file, sets or {}, report)
             except LoadError as error:
@@ -121,7 +132,7 @@ def has_hit_and_miss(tests: Path) -> bool:
     return {bool(case.expected) for _, case in read_cases(tests)} == {True, False}
 
 
-def _rule_files(root: Path) -> Iterator[Path]:
+def files_under_test(root: Path) -> Iterator[Path]:
     """Yield rule files; the path of a test file stands for its rule file."""
     if root.name.endswith(TEST_SUFFIX):
         yield root.with_name(root.name.removesuffix(TEST_SUFFIX) + ".yml")
@@ -134,11 +145,11 @@ def _run_file(rule_file: Path, sets: Sets, report: TestReport) -> None:
     if not tests.exists():
         report.untested.append(rule_file)
         return
-    loaded = load_rules([rule_file], sets, builtin=False)
+    loaded = load_rules([rule_file], sets, builtin=False, grades=get_args(Grade))
     if loaded.faults:
         raise LoadError(loaded.faults)
     for at, case in read_cases(tests):
-        problem = _problem(case, loaded.rules, tests.parent, at)
+        problem = problem_of(case, loaded, tests.parent, at)
         if problem is None:
             report.passed += 1
         else:
@@ -171,18 +182,40 @@ def _case(value: object, at: Location) -> Case:
         raise LoadError([Fault(str(error), at)]) from error
 
 
-def _problem(case: Case, rules: list[Rule], folder: Path, at: Location) -> str | None:
+def problem_of(case: Case, loaded: Loaded, folder: Path, at: Location) -> str | None:
     """Return what is wrong with the alerts that a case raises, None when all is well."""
-    lines = [
-        line
-        for number, event in enumerate(case.events, start=1)
-        for line in event_lines(event, number, folder, at)
-    ]
-    outcome = Pipeline(rules).process(b"\n".join(lines), _CLUSTER)
+    pipeline = Pipeline(loaded.rules, correlations=loaded.correlations)
+    outcome = pipeline.process(b"\n".join(case_lines(case, folder, at)), _CLUSTER)
     if outcome.rejects:
         return f"the event cannot be read: {outcome.rejects[0].reason}"
-    own = {rule.id for rule in rules}
+    own = {rule.id for rule in loaded.rules} | {one.id for one in loaded.correlations}
     return _difference(case.expected, [one for one in outcome.alerts if one.rule.id in own])
+
+
+def case_lines(case: Case, folder: Path, at: Location) -> Iterator[bytes]:
+    """Yield the events of a case as JSON, each at its time.
+
+    Raises:
+        LoadError: an event says too little, or names a recorded one that is not there.
+    """
+    moment, numbers = _START, count(1)
+    for event in case.events:
+        after, times = _timing(event, at)
+        said = {key: value for key, value in event.items() if key not in ("after", "repeat")}
+        for _ in range(times):
+            moment += after
+            yield from event_lines(said, next(numbers), folder, at, moment)
+
+
+def _timing(event: Mapping[str, object], at: Location) -> tuple[timedelta, int]:
+    """Return how long after the one before an event comes, and how often."""
+    after, times = event.get("after", "0"), event.get("repeat", 1)
+    if not isinstance(times, int) or not 0 < times <= MAX_REPEAT:
+        raise LoadError([Fault(f"repeat is a number from 1 to {MAX_REPEAT}", at)])
+    try:
+        return parse_duration(str(after), "after"), times
+    except TocsinError as error:
+        raise LoadError([Fault(str(error), at)]) from error
 
 
 def _difference(expected: Iterable[_Expected], alerts: list[Alert]) -> str | None:
@@ -228,7 +261,13 @@ def _text(value: str | int | None) -> str | None:
     return None if value is None else str(value)
 
 
-def event_lines(event: dict[str, object], number: int, folder: Path, at: Location) -> list[bytes]:
+def event_lines(
+    event: dict[str, object],
+    number: int,
+    folder: Path,
+    at: Location,
+    moment: datetime = _START,
+) -> list[bytes]:
     """Return the events that an entry of `events` stands for, as JSON.
 
     Raises:
@@ -236,7 +275,7 @@ def event_lines(event: dict[str, object], number: int, folder: Path, at: Locatio
     """
     reference = event.get("capture")
     if reference is None:
-        return [msgspec.json.encode(_filled(event, number, at))]
+        return [msgspec.json.encode(_filled(event, number, moment, at))]
     if len(event) > 1:
         raise LoadError([Fault("a recorded event is taken as it is: capture stands alone", at)])
     name, _, audit_id = str(reference).partition("#")
@@ -264,7 +303,9 @@ def _recorded(path: Path) -> dict[str, list[bytes]]:
     return events
 
 
-def _filled(event: dict[str, object], number: int, at: Location) -> dict[str, object]:
+def _filled(
+    event: dict[str, object], number: int, moment: datetime, at: Location
+) -> dict[str, object]:
     """Return a whole audit event: what a test left out is filled in as an API server would.
 
     Each event is a request of its own, told by its `number`, unless it brings an auditID.
@@ -286,13 +327,17 @@ def _filled(event: dict[str, object], number: int, at: Location) -> dict[str, ob
         "sourceIPs": ["192.0.2.1"],
         "userAgent": "test",
         "responseStatus": {"code": _CODES.get(verb, 200)},
-        "requestReceivedTimestamp": "2026-11-23T10:00:00.000000Z",
-        "stageTimestamp": "2026-11-23T10:00:00.001000Z",
+        "requestReceivedTimestamp": _stamp(moment),
+        "stageTimestamp": _stamp(moment + _ONE_MILLISECOND),
         "annotations": {"authorization.k8s.io/decision": "allow"},
         **event,
         "user": user,
         **({"objectRef": reference} if "objectRef" in event else {}),
     }
+
+
+def _stamp(moment: datetime) -> str:
+    return f"{moment.isoformat(timespec='microseconds')}Z"
 
 
 def _mapping(event: dict[str, object], key: str) -> dict[str, object]:

@@ -25,6 +25,7 @@ from tocsin.model.ports import StoreUnavailable
 from tocsin.runtime.child import Link
 from tocsin.runtime.config import Config
 from tocsin.runtime.expiry import expiring_certificates
+from tocsin.runtime.hiding import silenced
 from tocsin.runtime.joining import join_when_ready
 from tocsin.runtime.metrics import exposition
 from tocsin.runtime.probe import Probe
@@ -96,7 +97,8 @@ class Watcher:
         """Record the alerts that are new; one that stands already is known by its id."""
         fresh = [alert for alert in alerts if alert.id not in self._told]
         if fresh and self._config.watch.alerts:
-            for alert in self._store.record(fresh, {}, now):
+            hidden = silenced(self._store, fresh, now)
+            for alert in self._store.record(fresh, {}, now, hidden=hidden):
                 log.warning("%s", alert.description)
         self._told = {alert.id for alert in alerts}
 

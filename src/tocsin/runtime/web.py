@@ -74,6 +74,7 @@ def make_site(config: Config, store: SqliteStore, health_url: str, url: str) -> 
         outbox=store.outbox,
         events=SearchThread(SpoolEventLog(history)),
         responses=store.responses,
+        silences=store.silences,
         switch=FolderSwitch(config.responses_folder, time.time),
         responding=responding(config.respond, asking(config)),
         source_state=state_of,

@@ -1,5 +1,7 @@
 """`alerts.jsonl`: the stored alerts as ASCII JSON lines, for tools that read files.
 
+Alerts that suppression or a silence hides are not among them.
+
 Other logs of the same kind differ in how a line is written, and in its alert's id.
 
 The log is a view of the store and needs no bookkeeping of its own: its last complete line
@@ -18,9 +20,11 @@ from typing import Self
 import msgspec
 
 from tocsin.model.alert import to_json_line
-from tocsin.model.ports import AlertSource, StoredAlert
+from tocsin.model.ports import AlertFilter, AlertSource, StoredAlert
 
 _BATCH = 500
+# Hidden alerts are read too, and left out of the log: else each look would pass over them anew.
+_EVERY_ROW = AlertFilter(hidden="with")
 
 
 class _Line(msgspec.Struct):
@@ -89,9 +93,9 @@ class AlertLog:
         if self._position is None:
             self._position = self._find_position(source)
         lines = 0
-        while rows := source.follow(self._position, _BATCH):
+        while rows := source.follow(self._position, _BATCH, _EVERY_ROW):
             for row in rows:
-                if row.alert.id not in self._written:
+                if row.hidden_by is None and row.alert.id not in self._written:
                     self._append(self._form.line(row))
                     lines += 1
                 self._position = row.seq

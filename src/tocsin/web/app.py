@@ -33,6 +33,7 @@ from tocsin.web.pages import (
     response,
     responses,
     rules,
+    silences,
     tokens,
     trial,
 )
@@ -46,7 +47,7 @@ from tocsin.web.site import Site
 # Pages of the dashboard; each module exports its `PAGES`.
 MODULES = (
     *(overview, incidents, incident, alerts, alert, events, event),
-    *(responses, response, attack, trial, rules, health, people, tokens, audit),
+    *(responses, response, silences, attack, trial, rules, health, people, tokens, audit),
 )
 
 _FOR_EVER = {"Cache-Control": "public, max-age=31536000, immutable", "Vary": "Accept-Encoding"}

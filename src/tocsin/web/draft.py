@@ -4,9 +4,10 @@ Pure text. Values are quoted and escaped, so that no event
 text can become anything but a value; what Sigma takes for a wildcard is escaped.
 """
 
-import json
 import uuid
 from collections.abc import Collection, Mapping
+
+from tocsin.rules.sigmatext import literal, quoted
 
 FIELDS = (
     "verb",
@@ -24,10 +25,7 @@ FIELDS = (
 )
 PRESET = frozenset({"verb", "objectRef.resource", "objectRef.subresource"})
 
-_WILDCARDS = ("\\", "*", "?")
 _MAX_VALUE = 500
-# Beyond it JSON writes a character as a pair, which YAML does not read.
-_LAST_OF_JSON = 0xFFFF
 
 
 def offered(shown: Mapping[str, object], mark: str) -> dict[str, tuple[str, ...]]:
@@ -61,7 +59,7 @@ def draft(fields: Mapping[str, tuple[str, ...]], chosen: Collection[str], digest
     selection = [f"    {path}{_value(fields[path])}" for path in used or list(fields)[:1]]
     what = " ".join(fields[path][0] for path in ("verb", "objectRef.resource") if path in fields)
     lines = [
-        f"title: {_quoted(f'Somebody does this: {what}')}",
+        f"title: {quoted(f'Somebody does this: {what}')}",
         f"id: {uuid.UUID(hex=digest)}",
         "status: experimental",
         "description: Say what this means, and what to do about it.",
@@ -78,20 +76,5 @@ def draft(fields: Mapping[str, tuple[str, ...]], chosen: Collection[str], digest
 
 def _value(texts: tuple[str, ...]) -> str:
     if len(texts) == 1:
-        return f": {_scalar(texts[0])}"
-    return "|all: [" + ", ".join(map(_scalar, texts)) + "]"
-
-
-def _scalar(text: str) -> str:
-    for character in _WILDCARDS:
-        text = text.replace(character, f"\\{character}")
-    return _quoted(text)
-
-
-def _quoted(text: str) -> str:
-    """Return a text as YAML's double-quoted scalar, all ASCII."""
-    inner = "".join(
-        json.dumps(char)[1:-1] if ord(char) <= _LAST_OF_JSON else f"\\U{ord(char):08x}"
-        for char in text
-    )
-    return f'"{inner}"'
+        return f": {literal(texts[0])}"
+    return "|all: [" + ", ".join(map(literal, texts)) + "]"

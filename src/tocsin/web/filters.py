@@ -3,20 +3,23 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import cast
+from typing import TypeVar, cast, get_args
 from urllib.parse import urlencode
 
 from tocsin.model.alert import SEVERITIES, Severity
 from tocsin.model.errors import TocsinError
 from tocsin.model.incident import STATES, IncidentFilter, State
-from tocsin.model.ports import AlertFilter
+from tocsin.model.ports import AlertFilter, Hidden
 from tocsin.model.response import STATES as RESPONSE_STATES
 from tocsin.model.response import ResponseFilter
 from tocsin.model.response import State as ResponseState
 from tocsin.model.times import parse_moment
 
+Name = TypeVar("Name", bound=str)
+
 MAX_VALUE = 1000
 MAX_TEXT = 200
+_HIDDEN: tuple[Hidden, ...] = get_args(Hidden)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,7 @@ ALERT_PARAMETERS = (
     Parameter("technique", "Only this ATT&CK technique, with its sub-techniques."),
     Parameter("incident", "Only alerts of this incident."),
     Parameter("q", "Only what contains this text, in any case of letters."),
+    Parameter("hidden", "Whether to show alerts that are suppressed or silenced.", _HIDDEN),
     *_PAGING,
 )
 INCIDENT_PARAMETERS = (
@@ -83,6 +87,7 @@ def alert_filter(query: Mapping[str, str], now: float) -> AlertFilter:
         technique=text(query, "technique"),
         incident=text(query, "incident"),
         text=text(query, "q", MAX_TEXT),
+        hidden=one_of(query, "hidden", _HIDDEN) or "without",
     )
 
 
@@ -131,6 +136,7 @@ def query_of(where: AlertFilter) -> dict[str, str]:
         "technique": where.technique,
         "incident": where.incident,
         "q": where.text,
+        "hidden": "" if where.hidden == "without" else where.hidden,
     }
     return {name: value for name, value in pairs.items() if value}
 
@@ -185,7 +191,7 @@ def severity(query: Mapping[str, str]) -> Severity:
     Raises:
         TocsinError: there is no such severity.
     """
-    return cast("Severity", _one_of(query, "severity", SEVERITIES) or "info")
+    return one_of(query, "severity", SEVERITIES) or "info"
 
 
 def states(query: Mapping[str, str]) -> tuple[State, ...]:
@@ -200,16 +206,21 @@ def states(query: Mapping[str, str]) -> tuple[State, ...]:
 def _several(query: Mapping[str, str], name: str, known: Sequence[str]) -> tuple[str, ...]:
     parts = tuple(part for part in (text(query, name) or "").split(",") if part)
     for part in parts:
-        _one_of({name: part}, name, known)
+        one_of({name: part}, name, known)
     return parts
 
 
-def _one_of(query: Mapping[str, str], name: str, known: Sequence[str]) -> str | None:
+def one_of(query: Mapping[str, str], name: str, known: Sequence[Name]) -> Name | None:
+    """Return a parameter that is one of some words, or None where it is empty or absent.
+
+    Raises:
+        TocsinError: it is none of them.
+    """
     value = text(query, name)
     if value is not None and value not in known:
         message = f"{name} {value!r} is not one of {', '.join(known)}"
         raise TocsinError(message)
-    return value
+    return cast("Name | None", value)
 
 
 def _written(at: datetime | None) -> str | None:

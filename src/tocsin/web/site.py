@@ -20,6 +20,7 @@ from tocsin.model.ports import (
 )
 from tocsin.model.queries import AlertQueries
 from tocsin.model.response import ResponseStore
+from tocsin.model.silence import SilenceStore
 from tocsin.rules.ir import Rule
 from tocsin.web.responding import Responding, Switch
 from tocsin.web.workbench import Workbench
@@ -82,6 +83,7 @@ class Site:
         outbox: notifications that wait.
         events: the retained events.
         responses: what was done to clusters or waits for a person, and orders about it.
+        silences: silences, and how much they and suppression have hidden.
         switch: the kill switch of all responses.
         source_state: what is wrong with a source in a few words, `ok` if nothing is.
         rules: the rules in force.
@@ -105,6 +107,7 @@ class Site:
     outbox: Outbox
     events: EventLog
     responses: ResponseStore
+    silences: SilenceStore
     switch: Switch
     source_state: Callable[[SourceState, Iterable[HealthFinding]], str]
     rules: Callable[[], Sequence[Rule]] = tuple

@@ -4,7 +4,17 @@ import pytest
 
 from tests.unit.cli.commandline import Commands, run
 
-GROUPS = ("clusters", "incidents", "notify", "quarantine", "rules", "tokens", "users", "wazuh")
+GROUPS = (
+    "clusters",
+    "incidents",
+    "notify",
+    "quarantine",
+    "rules",
+    "silence",
+    "tokens",
+    "users",
+    "wazuh",
+)
 COMMANDS = (
     "serve",
     "sources",
@@ -52,6 +62,10 @@ COMMANDS = (
     "tokens create",
     "tokens list",
     "tokens revoke",
+    "silence add",
+    "silence list",
+    "silence end",
+    "except",
     "wazuh compare",
     "setup rbac",
     "setup kubectl",

@@ -114,7 +114,9 @@ class Bench:
         self.snapshots.append(plan.id)
         return {"file": plan.id}
 
-    def alert(self, name: str = "web", uid: str | None = None, **changes: Any) -> Alert:
+    def alert(
+        self, name: str = "web", uid: str | None = None, hidden_by: str = "", **changes: Any
+    ) -> Alert:
         """Record an alert about a pod's creation, a moment ago."""
         moment = _stamp(self.now - 1)
         live = self.api.get(pod(name).path)
@@ -127,7 +129,8 @@ class Bench:
             event=EventRef(f"id-{name}", "ResponseComplete", "RequestResponse", "/api/v1/x", 201),
         )
         alert = msgspec.structs.replace(alert, **changes)
-        self.store.record([alert], {}, self.now)
+        hidden = {alert.id: hidden_by} if hidden_by else {}
+        self.store.record([alert], {}, self.now, hidden=hidden)
         return alert
 
     def order(self, kind: OrderKind, response: Response, who: str = "erin", **more: Any) -> None:

@@ -105,6 +105,16 @@ def test_a1_dry_run_changes_nothing(make: Make) -> None:
     assert all(dry for *_, dry in bench.api.asked)
 
 
+def test_hidden_alerts_cause_nothing(make: Make) -> None:
+    bench = make()
+    bench.api.add(pod())
+    bench.alert(hidden_by="silence:1")
+    assert bench.run() == []
+    bench.alert(number="shown")
+    (response,) = bench.run()
+    assert response.plan.alert_id == "shown"
+
+
 def test_a5_a_namesake_is_left_alone(make: Make) -> None:
     """A pod that took the name between the reading and the deletion stays."""
     bench = make()

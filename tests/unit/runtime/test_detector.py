@@ -140,10 +140,10 @@ def failing(detector: Detector, method: str, times: int, error: Exception) -> No
     original = getattr(store, method)
     left = iter(range(times))
 
-    def call(*values: object) -> object:
+    def call(*values: object, **named: object) -> object:
         if next(left, None) is not None:
             raise error
-        return original(*values)
+        return original(*values, **named)
 
     setattr(store, method, call)
 

@@ -51,6 +51,7 @@ def make_site(store: SqliteStore, folder: Path, **changes: Any) -> Site:
         "sources": store.sources,
         "outbox": store.outbox,
         "responses": store.responses,
+        "silences": store.silences,
         "switch": FolderSwitch(folder / "responses", time.time),
         "events": SpoolEventLog(SpoolHistory(folder / "spool", Sealer(KEY))),
         "source_state": state_of,

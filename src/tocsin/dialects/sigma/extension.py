@@ -32,18 +32,13 @@ from tocsin.dialects.yaml import Document
 from tocsin.model.errors import Fault, LoadError, TocsinError
 from tocsin.model.times import parse_duration
 from tocsin.rules.ir import FirstSeen, Grade, Suppress
+from tocsin.rules.suppress import WrittenSuppress
 
 
 class _FirstSeen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     by: tuple[str, ...]
     learning: str = "7d"
     forget: str = "30d"
-
-
-class _Suppress(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    by: tuple[str, ...]
-    window: str
-    after: int = 1
 
 
 class Extension(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -55,7 +50,7 @@ class Extension(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     needs: Level | None = None
     each: dict[str, str] = {}
     first_seen: _FirstSeen | None = None
-    suppress: _Suppress | None = None
+    suppress: WrittenSuppress | None = None
 
     def to_first_seen(self) -> FirstSeen | None:
         """Return what must be new, with times in seconds."""
@@ -67,10 +62,7 @@ class Extension(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def to_suppress(self) -> Suppress | None:
         """Return what is suppressed, with times in seconds."""
-        told = self.suppress
-        if told is None:
-            return None
-        return Suppress(told.by, _seconds(told.window, "window"), told.after)
+        return self.suppress.to_ir() if self.suppress else None
 
 
 def read_extension(document: Document, value: object, selections: frozenset[str]) -> Extension:
@@ -83,7 +75,6 @@ def read_extension(document: Document, value: object, selections: frozenset[str]
     try:
         extension = msgspec.convert(value if value is not None else {}, Extension)
         extension.to_first_seen()
-        extension.to_suppress()
     except (msgspec.ValidationError, TocsinError) as error:
         raise LoadError([Fault(str(error), document.at("tocsin"), "tocsin")]) from error
     unknown = extension.each.keys() - selections

@@ -2,8 +2,10 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from copy import deepcopy
+from dataclasses import dataclass, field
 from typing import Any, TypeVar, cast
 
+from sigma.correlations import SigmaCorrelationRule
 from sigma.exceptions import SigmaError
 from sigma.filters import SigmaFilter
 from sigma.rule import SigmaDetection, SigmaLevel, SigmaRule
@@ -12,6 +14,7 @@ from sigma.rule.detection import EmptySigmaDetections
 from tocsin.attack.catalog import catalog
 from tocsin.dialects.loaded import Loaded
 from tocsin.dialects.sigma.convert import Context, convert
+from tocsin.dialects.sigma.correlation import Source, resolve, silenced
 from tocsin.dialects.sigma.extension import Extension, read_extension
 from tocsin.dialects.yaml import Document, read_documents
 from tocsin.model.alert import Severity, Technique
@@ -26,7 +29,7 @@ LOG_SOURCE = {"product": "kubernetes", "service": "audit", "category": "applicat
 # Where pySigma's errors are about another key than their name says.
 _KEYS = {"condition": "detection", "identifier": "id", "tag": "tags", "value": "tags"}
 
-Parsed = TypeVar("Parsed", SigmaRule, SigmaFilter)
+Parsed = TypeVar("Parsed", SigmaRule, SigmaFilter, SigmaCorrelationRule)
 
 _SEVERITIES: dict[SigmaLevel, Severity] = {
     SigmaLevel.INFORMATIONAL: "info",
@@ -49,28 +52,61 @@ def load_sigma(
             refused rather than matched more weakly.
     """
     loaded = Loaded()
-    rules: list[tuple[Document, SigmaRule]] = []
-    filters: list[SigmaFilter] = []
+    found = _Found()
     for path, text in files:
         for document in _documents(path, text, loaded):
             try:
-                if not _is_for_us(document):
-                    loaded.skipped += 1
-                elif _is_filter(document.value):
-                    filters.append(_filter(document, sets))
-                else:
-                    rules.append((document, _parsed(document, SigmaRule)))
+                _take(document, sets, found, loaded, extensions=extensions)
             except LoadError as error:
                 loaded.faults.extend(error.faults)
-    for document, rule in rules:
+    ids = {name: source.id for source in found.correlations for name in _names(source.parsed)}
+    for document, rule in found.rules:
         if not rule.errors:
-            for sigma_filter in filters:
+            for sigma_filter in found.filters:
                 sigma_filter.apply_on_rule(rule)
         try:
-            loaded.rules.append(_rule(document, rule, sets, extensions=extensions))
+            ready = _rule(document, rule, sets, extensions=extensions)
         except LoadError as error:
             loaded.faults.extend(error.faults)
+        else:
+            loaded.rules.append(ready)
+            ids.update(dict.fromkeys(_names(rule), ready.id))
+    loaded.correlations, faults = resolve(found.correlations, ids, _head)
+    loaded.faults.extend(faults)
+    loaded.rules = silenced(loaded.rules, found.correlations, ids)
     return loaded
+
+
+@dataclass(slots=True)
+class _Found:
+    """What the files hold for us, as it was read."""
+
+    rules: list[tuple[Document, SigmaRule]] = field(default_factory=list)
+    filters: list[SigmaFilter] = field(default_factory=list)
+    correlations: list[Source] = field(default_factory=list)
+
+
+def _take(
+    document: Document,
+    sets: Mapping[str, Sequence[str]],
+    found: _Found,
+    loaded: Loaded,
+    *,
+    extensions: bool,
+) -> None:
+    """Add a document to what was found.
+
+    Raises:
+        LoadError: with what is wrong with it.
+    """
+    if not _is_for_us(document):
+        loaded.skipped += 1
+    elif _is_correlation(document.value):
+        found.correlations.append(_source(document, extensions=extensions))
+    elif _is_filter(document.value):
+        found.filters.append(_filter(document, sets))
+    else:
+        found.rules.append((document, _parsed(document, SigmaRule)))
 
 
 def is_sigma(value: object) -> bool:
@@ -96,14 +132,67 @@ def _is_for_us(document: Document) -> bool:
     if not isinstance(value, dict) or not is_sigma(value):
         message = "not a Sigma rule: it has no detection, filter or correlation"
         raise LoadError([Fault(message, document.at())])
-    if "correlation" in value:
-        message = "correlation rules are not supported yet"
-        raise LoadError([Fault(message, document.at("correlation"), "correlation")])
+    if _is_correlation(value):
+        # It has no log source: it is for whom its rules are for.
+        return True
     return _is_ours(value.get("logsource"))
 
 
 def _is_filter(value: object) -> bool:
     return isinstance(value, dict) and "filter" in value
+
+
+def _is_correlation(value: object) -> bool:
+    return isinstance(value, dict) and "correlation" in value
+
+
+def _names(rule: SigmaRule | SigmaCorrelationRule) -> list[str]:
+    """Return what other rules may call a rule."""
+    return [str(name) for name in (rule.name, rule.id) if name]
+
+
+def _source(document: Document, *, extensions: bool) -> Source:
+    """Return a correlation as it was read.
+
+    Raises:
+        LoadError: with everything that is wrong with it.
+    """
+    parsed = _parsed(document, SigmaCorrelationRule)
+    faults = _faults(document, parsed.errors)
+    faults.extend(_path_faults(document, _list(parsed.fields), "fields"))
+    block = _block(document, parsed, extensions=extensions)
+    extension = read_extension(document, block, frozenset())
+    if extension.each or extension.first_seen:
+        message = "each and first_seen are about the events of one rule: write them there"
+        faults.append(Fault(message, document.at("tocsin"), "tocsin"))
+    if faults:
+        raise LoadError(faults)
+    return Source(document, parsed, extension)
+
+
+def _head(source: Source) -> dict[str, object]:
+    """Return what a correlation has like any rule."""
+    parsed, extension = source.parsed, source.extension
+    tags = tuple(str(tag) for tag in parsed.tags)
+    return {
+        "id": source.id,
+        "title": parsed.title,
+        "dialect": "sigma",
+        "severity": _severity(parsed.level),
+        "level": str(parsed.level) if parsed.level else "medium",
+        "at": source.document.at("title"),
+        "message": extension.message or parsed.title,
+        "tags": tags,
+        "attack": _techniques(tags),
+        "grade": extension.grade,
+        "catalogue": extension.catalogue,
+        "needs": extension.needs,
+        "suppress": extension.to_suppress(),
+    }
+
+
+def _severity(level: SigmaLevel | None) -> Severity:
+    return _SEVERITIES.get(level, "medium") if level else "medium"
 
 
 def _parsed(document: Document, kind: type[Parsed]) -> Parsed:
@@ -204,7 +293,7 @@ def _rule(
         id=str(rule.id or rule.name or rule.title),
         title=rule.title,
         dialect="sigma",
-        severity=_SEVERITIES.get(rule.level, "medium") if rule.level else "medium",
+        severity=_severity(rule.level),
         level=str(rule.level) if rule.level else "medium",
         match=match,
         at=document.at("title"),
@@ -221,14 +310,26 @@ def _rule(
 
 
 def _extension(document: Document, rule: SigmaRule, *, extensions: bool) -> Extension:
-    block = rule.custom_attributes.get("tocsin")
-    if block is not None and not extensions:
-        message = "the rule uses the tocsin: extension, which is switched off"
-        raise LoadError([Fault(message, document.at("tocsin"), "tocsin")])
+    block = _block(document, rule, extensions=extensions)
     selections = frozenset(rule.detection.detections)
     if isinstance(rule.detection, EmptySigmaDetections):
         selections = frozenset(_sections(document))
     return read_extension(document, block, selections)
+
+
+def _block(
+    document: Document, rule: SigmaRule | SigmaCorrelationRule, *, extensions: bool
+) -> object:
+    """Return the `tocsin:` block of a rule.
+
+    Raises:
+        LoadError: there is one, and it is switched off.
+    """
+    block = rule.custom_attributes.get("tocsin")
+    if block is not None and not extensions:
+        message = "the rule uses the tocsin: extension, which is switched off"
+        raise LoadError([Fault(message, document.at("tocsin"), "tocsin")])
+    return block
 
 
 def _list(value: object) -> list[object]:

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 import msgspec
 
 from tocsin.model.manifest import Manifest, items_at, ref_to, restorable, text_at, uid_of
+from tocsin.model.rbac import RBAC
 from tocsin.model.response import Call, ObjectRef
 from tocsin.respond.actions import steps
 from tocsin.respond.actions.base import Cluster, Refusal
-from tocsin.model.rbac import RBAC
 
 ROLE_BINDINGS = ObjectRef(api_group=RBAC, resource="rolebindings", name="any")
 CLUSTER_ROLE_BINDINGS = ObjectRef(api_group=RBAC, resource="clusterrolebindings", name="any")

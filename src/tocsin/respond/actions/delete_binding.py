@@ -6,10 +6,10 @@ import msgspec
 
 from tocsin.model.alert import Alert
 from tocsin.model.manifest import mapping_at, ref_to, value_at
+from tocsin.model.rbac import RBAC
 from tocsin.model.response import Call, ObjectRef, Plan
 from tocsin.respond.actions import bindings, steps, targets
 from tocsin.respond.actions.base import Cluster, PolicyRule, Prepared, Refusal
-from tocsin.model.rbac import RBAC
 
 
 class Parameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

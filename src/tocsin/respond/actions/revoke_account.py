@@ -11,10 +11,10 @@ from typing_extensions import override
 
 from tocsin.model.alert import Alert
 from tocsin.model.manifest import Manifest, items_at, mapping_at, ref_to, text_at, uid_of, value_at
+from tocsin.model.rbac import RBAC
 from tocsin.model.response import Call, ObjectRef, Plan
 from tocsin.respond.actions import bindings, steps, targets
 from tocsin.respond.actions.base import Acting, ApiError, Cluster, PolicyRule, Prepared, Refusal
-from tocsin.model.rbac import RBAC
 
 _PREFIX = "system:serviceaccount:"
 # What an account lists as its secrets, whoever may change the account can choose.

@@ -29,11 +29,18 @@ def read_alert(body: str) -> Alert | None:
         return None
 
 
-def stored_alerts(rows: Iterable[tuple[int, str, int]]) -> list[StoredAlert]:
-    """Return alerts from rows of `seq, body, authenticated`, without damaged ones."""
-    found = ((seq, read_alert(body), authenticated) for seq, body, authenticated in rows)
+STORED = "seq, alert.body, authenticated, hidden_by"
+"""The columns that `stored_alerts` wants."""
+
+
+def stored_alerts(rows: Iterable[tuple[int, str, int, str | None]]) -> list[StoredAlert]:
+    """Return alerts from rows of the columns `STORED`, without damaged ones."""
+    found = (
+        (seq, read_alert(body), authenticated, hidden_by)
+        for seq, body, authenticated, hidden_by in rows
+    )
     return [
-        StoredAlert(seq, alert, bool(authenticated))
-        for seq, alert, authenticated in found
+        StoredAlert(seq, alert, bool(authenticated), hidden_by)
+        for seq, alert, authenticated, hidden_by in found
         if alert is not None
     ]

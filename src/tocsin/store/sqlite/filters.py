@@ -38,6 +38,8 @@ def conditions(where: AlertFilter) -> Conditions:
         if None not in bound:
             tests.append(test)
             values += bound
+    if where.hidden != "with":
+        tests.append("hidden_by IS NULL" if where.hidden == "without" else "hidden_by IS NOT NULL")
     return " AND ".join(tests), values
 
 

@@ -13,7 +13,7 @@ import msgspec
 from tocsin.model.alert import SEVERITIES
 from tocsin.model.incident import Incident, IncidentEntry
 from tocsin.model.ports import StoredAlert
-from tocsin.store.sqlite.body import stored_alerts
+from tocsin.store.sqlite.body import STORED, stored_alerts
 from tocsin.store.sqlite.database import Database
 
 READER = "incidents"
@@ -38,6 +38,8 @@ class SqliteGrouping:
     def batch(self, limit: int) -> Generator["GroupingBatch"]:
         """Lend the next alerts to be grouped; the position moves behind them on return.
 
+        Hidden alerts open and join no incident: they are passed over.
+
         Raises:
             StoreUnavailable: nothing was changed.
         """
@@ -46,10 +48,11 @@ class SqliteGrouping:
             connection.execute("PRAGMA defer_foreign_keys = ON")
             position = _position(connection)
             rows = connection.execute(
-                "SELECT seq, body, authenticated FROM alert WHERE seq > ? ORDER BY seq LIMIT ?",
+                f"SELECT {STORED} FROM alert WHERE seq > ? ORDER BY seq LIMIT ?",  # noqa: S608 - constant columns
                 (position, limit),
             ).fetchall()
-            yield GroupingBatch(connection, stored_alerts(rows))
+            shown = [stored for stored in stored_alerts(rows) if stored.hidden_by is None]
+            yield GroupingBatch(connection, shown)
             if rows:
                 connection.execute(
                     "INSERT INTO cursor (reader, position) VALUES (?, ?) "
@@ -181,7 +184,7 @@ class GroupingBatch:
         Of very many the first: a loop that makes pods must not hold the store up.
         """
         rows = self._connection.execute(
-            "SELECT seq, body, authenticated FROM incident_fact JOIN alert ON seq = alert_seq "
+            f"SELECT {STORED} FROM incident_fact JOIN alert ON seq = alert_seq "  # noqa: S608 - constant columns
             "WHERE link = ? AND incident_fact.time BETWEEN ? AND ? "
             "ORDER BY incident_fact.time, seq LIMIT ?",
             (link, first, last, MOST_FACTS),

@@ -10,7 +10,7 @@ from tocsin.model.errors import TocsinError
 from tocsin.model.incident import Change, Incident, IncidentEntry, IncidentFilter
 from tocsin.model.ports import StoredAlert
 from tocsin.model.queries import QUERY_SECONDS
-from tocsin.store.sqlite.body import stored_alerts
+from tocsin.store.sqlite.body import STORED, stored_alerts
 from tocsin.store.sqlite.database import Database
 from tocsin.store.sqlite.filters import Conditions, as_stamp, as_unicode, within_json
 from tocsin.store.sqlite.grouping import SqliteGrouping
@@ -94,7 +94,7 @@ class SqliteIncidents:
         """Return the incident's alerts that arrived after row number `after`, oldest first."""
         with self._database.read() as connection:
             rows = connection.execute(
-                "SELECT seq, alert.body, authenticated "
+                f"SELECT {STORED} "  # noqa: S608 - constant columns
                 "FROM incident_alert JOIN alert ON seq = alert_seq "
                 "WHERE incident = ? AND alert_seq > ? ORDER BY alert_seq LIMIT ?",
                 (_current_id(connection, incident_id), after, limit),

@@ -23,7 +23,7 @@ from tocsin.model.queries import (
     Usage,
 )
 from tocsin.store.sqlite import rollup, search
-from tocsin.store.sqlite.body import stored_alerts
+from tocsin.store.sqlite.body import STORED, stored_alerts
 from tocsin.store.sqlite.database import Database
 from tocsin.store.sqlite.filters import as_stamp, conditions, within_json
 from tocsin.store.sqlite.retention import unused_bytes, used_bytes
@@ -62,7 +62,7 @@ class SqliteQueries:
             # Few candidates are sorted; else an index gives the order, and the rest is skipped.
             order = "+time DESC, +seq DESC" if few else "time DESC, seq DESC"
             rows = connection.execute(
-                "SELECT seq, body, authenticated FROM alert "  # noqa: S608 - constant clauses, values are bound
+                f"SELECT {STORED} FROM alert "  # noqa: S608 - constant clauses, values are bound
                 f"WHERE {tests} ORDER BY {order} LIMIT ?",
                 [*values, limit],
             ).fetchall()

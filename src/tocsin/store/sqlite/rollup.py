@@ -1,4 +1,4 @@
-"""Counts of alerts by minute and hour, cluster and severity: what charts are drawn from.
+"""Counts of alerts by minute, hour, cluster, severity and whether hidden: what charts show.
 
 Whole hours are read as hours and the ends of a range as minutes, so a chart over a year reads
 as little as one over a day.
@@ -20,11 +20,11 @@ _HOUR = 60
 _FOREVER = 1 << 40
 
 _COUNTS = """
-    (SELECT minute, cluster, severity, count FROM alert_count
+    (SELECT minute, cluster, severity, hidden, count FROM alert_count
         WHERE span = 60 AND minute >= ? AND minute < ?
-    UNION ALL SELECT minute, cluster, severity, count FROM alert_count
+    UNION ALL SELECT minute, cluster, severity, hidden, count FROM alert_count
         WHERE span = 1 AND minute >= ? AND minute < ?
-    UNION ALL SELECT minute, cluster, severity, count FROM alert_count
+    UNION ALL SELECT minute, cluster, severity, hidden, count FROM alert_count
         WHERE span = 1 AND minute >= ? AND minute < ?)
 """
 
@@ -104,6 +104,8 @@ def counts(where: AlertFilter, grid: Grid | None = None) -> Conditions:
     values: list[object] = [first_hour, last_hour, first, first_hour, last_hour, last]
     query = f"FROM {_COUNTS} WHERE severity >= ?"
     values.append(SEVERITIES.index(where.min_severity))
+    if where.hidden != "with":
+        query += " AND hidden" if where.hidden == "only" else " AND NOT hidden"
     if where.cluster is not None:
         query += " AND cluster = ?"
         values.append(as_unicode(where.cluster))
@@ -117,6 +119,7 @@ def is_narrow(connection: sqlite3.Connection, where: AlertFilter) -> bool:
     within = AlertFilter(
         since=where.since and where.since.replace(second=0, microsecond=0),
         until=where.until and where.until.replace(second=0, microsecond=0),
+        hidden="with",
     )
     query, values = counts(within)
     inside = connection.execute(f"SELECT ifnull(sum(count), 0) {query}", values).fetchone()[0]

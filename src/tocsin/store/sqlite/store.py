@@ -16,7 +16,8 @@ from tocsin.model.ports import NO_UPDATE, AlertFilter, LineUpdate, Retention, St
 from tocsin.model.routes import Route, route
 from tocsin.store.sqlite import forms as kept_forms
 from tocsin.store.sqlite import outbox, responses, retention, sources
-from tocsin.store.sqlite.body import read_alert, stored_alerts, write_alert
+from tocsin.store.sqlite.body import STORED, read_alert, stored_alerts, write_alert
+from tocsin.store.sqlite.checkpoints import SqliteCheckpoints
 from tocsin.store.sqlite.database import Database
 from tocsin.store.sqlite.filters import conditions
 from tocsin.store.sqlite.forms import SqliteForms
@@ -27,10 +28,12 @@ from tocsin.store.sqlite.people import SqlitePeople
 from tocsin.store.sqlite.queries import SqliteQueries
 from tocsin.store.sqlite.responses import SqliteResponses
 from tocsin.store.sqlite.search import TextIndex
+from tocsin.store.sqlite.silences import SqliteSilences, count_hidden
 from tocsin.store.sqlite.sources import SqliteSources
 
 _ALL = AlertFilter()
 _NO_FORMS: Mapping[str, bytes] = {}
+_NOTHING_HIDDEN: Mapping[str, str] = {}
 
 
 class SqliteStore(SqliteQueries):
@@ -60,6 +63,8 @@ class SqliteStore(SqliteQueries):
         self.responses = SqliteResponses(database)
         self.text = TextIndex(database)
         self.forms = SqliteForms(database)
+        self.silences = SqliteSilences(database)
+        self.checkpoints = SqliteCheckpoints(database)
 
     def __enter__(self) -> Self:
         return self
@@ -76,7 +81,7 @@ class SqliteStore(SqliteQueries):
         """Close the file."""
         self._database.close()
 
-    def record(
+    def record(  # noqa: PLR0913 - all that one transaction holds
         self,
         alerts: Sequence[Alert],
         cursors: Mapping[str, int],
@@ -84,25 +89,34 @@ class SqliteStore(SqliteQueries):
         unauthenticated: Sequence[Alert] = (),
         line: LineUpdate = NO_UPDATE,
         forms: Mapping[str, bytes] = _NO_FORMS,
+        *,
+        hidden: Mapping[str, str] = _NOTHING_HIDDEN,
     ) -> list[Alert]:
         """Store alerts and the positions they were found at, in one transaction.
 
         Known alerts take over new evidence and nothing else; only new ones are returned and
         queued for notification. What is known from `unauthenticated` alone is replaced by
         an alert of an authenticated sender, and adds nothing to one. `forms` are lines of
-        another product's log, by alert id, kept with the alerts.
+        another product's log, by alert id, kept with the alerts. `hidden` says by alert id
+        what hides a new alert: it is stored and counted, and nobody is told.
         """
         new = []
         trusted = [(alert, True) for alert in alerts]
         with self._database.write() as connection:
             for alert, authenticated in [*trusted, *((alert, False) for alert in unauthenticated)]:
-                seq = _insert(connection, alert, now, authenticated=authenticated)
+                hidden_by = hidden.get(alert.id)
+                seq = _insert(connection, alert, now, hidden_by, authenticated=authenticated)
+                if seq is None and authenticated and _dropped(connection, alert.id):
+                    seq = _insert(connection, alert, now, hidden_by, authenticated=True)
                 if seq is None:
                     _take_over(connection, alert, authenticated=authenticated)
                     continue
+                new.append(alert)
+                if hidden_by is not None:
+                    count_hidden(connection, hidden_by, alert.rule.id, now)
+                    continue
                 told = route(alert, self._channels, self._routes).channels
                 outbox.enqueue(connection, seq, alert, told, now)
-                new.append(alert)
             kept_forms.keep(connection, unauthenticated, forms, replace=False)
             kept_forms.keep(connection, alerts, forms, replace=True)
             connection.executemany(
@@ -126,7 +140,8 @@ class SqliteStore(SqliteQueries):
         """Return the alert with this id, or None."""
         with self._database.read() as connection:
             rows = connection.execute(
-                "SELECT seq, body, authenticated FROM alert WHERE id = ?", (alert_id,)
+                f"SELECT {STORED} FROM alert WHERE id = ?",  # noqa: S608 - constant columns
+                (alert_id,),
             ).fetchall()
         return next(iter(stored_alerts(rows)), None)
 
@@ -141,7 +156,7 @@ class SqliteStore(SqliteQueries):
         tests, values = conditions(where)
         with self._database.read() as connection:
             rows = connection.execute(
-                "SELECT seq, body, authenticated FROM alert "  # noqa: S608 - constant clauses, values are bound
+                f"SELECT {STORED} FROM alert "  # noqa: S608 - constant clauses, values are bound
                 f"WHERE {tests} AND seq > ? ORDER BY seq LIMIT ?",
                 [*values, after, limit],
             ).fetchall()
@@ -157,12 +172,17 @@ class SqliteStore(SqliteQueries):
 
 
 def _insert(
-    connection: sqlite3.Connection, alert: Alert, now: float, *, authenticated: bool
+    connection: sqlite3.Connection,
+    alert: Alert,
+    now: float,
+    hidden_by: str | None,
+    *,
+    authenticated: bool,
 ) -> int | None:
     """Store a new alert and return its row number; a known one is left alone."""
     row = connection.execute(
         "INSERT INTO alert (id, time, severity, rule_id, cluster, user, namespace, techniques, "
-        "recorded, body, authenticated) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
+        "recorded, body, authenticated, hidden_by) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
         "ON CONFLICT (id) DO NOTHING RETURNING seq",
         (
             alert.id,
@@ -176,9 +196,22 @@ def _insert(
             now,
             write_alert(alert),
             authenticated,
+            hidden_by,
         ),
     ).fetchone()
     return row[0] if row else None
+
+
+def _dropped(connection: sqlite3.Connection, alert_id: str) -> bool:
+    """Forget an alert that is hidden and may be forged; return whether it was one.
+
+    It must not keep the real one from being told.
+    """
+    found = connection.execute(
+        "DELETE FROM alert WHERE id = ? AND NOT authenticated AND hidden_by IS NOT NULL",
+        (alert_id,),
+    )
+    return found.rowcount > 0
 
 
 def _techniques(alert: Alert) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
-import msgspec
+from msgspec.structs import replace
 from starlette.responses import Response
 
 from tocsin.model.alert import SEVERITIES
@@ -52,6 +52,7 @@ class Aside:
     """What stands around the list; None is what would have kept the page waiting."""
 
     total: int | None
+    hidden: int | None
     chart: Chart | None
     facets: Sequence[FacetBox]
 
@@ -83,6 +84,7 @@ COLUMNS = (
     Column("namespace", "Namespace", lambda row: row.alert.target.namespace),
     Column("name", "Name", lambda row: row.alert.target.name),
     Column("techniques", "ATT&CK", techniques_of, "array"),
+    Column("hidden_by", "Hidden by", lambda row: row.hidden_by),
     Column("authenticated", "Sender proved itself", lambda row: row.authenticated, "boolean"),
 )
 
@@ -109,6 +111,7 @@ async def show(context: Context) -> Response:
         table=table,
         where=where,
         total=aside.total,
+        hidden=aside.hidden,
         chart=aside.chart,
         chart_start=start,
         chart_end=end,
@@ -157,15 +160,16 @@ def _aside(
     alerts = context.site.alerts
     patience = Patience(ASIDE_SECONDS)
     # Counting values among all alerts there are would take seconds, and nobody asked for it.
-    drawn = msgspec.structs.replace(where, since=start)
+    drawn = replace(where, since=start)
     is_all = table.next is None and not context.query.get("before")
     total = len(table.rows) if is_all else patience.ask(partial(alerts.count, where))
+    hidden = patience.ask(partial(alerts.count, replace(where, hidden="only")))
     buckets = patience.ask(partial(alerts.timeline, where, start, end, BUCKETS))
     facets = [
         FacetBox(title, parameter, patience.ask(partial(alerts.facets, drawn, name, FACET_VALUES)))
         for name, parameter, title in _FACETS
     ]
-    return Aside(total, _chart(buckets, end), facets)
+    return Aside(total, hidden, _chart(buckets, end), facets)
 
 
 def _chart(buckets: Sequence[Bucket] | None, end: datetime) -> Chart | None:

@@ -25,7 +25,7 @@ _GONE = "This event is not kept any more, or was not found in time: `spool.retai
 async def show(context: Context) -> Response:
     """Show the page."""
     found = await _found(context)
-    where = AlertFilter(text=found.digest, cluster=found.cluster)
+    where = AlertFilter(text=found.digest, cluster=found.cluster, hidden="with")
     alerts = await context.read(context.site.alerts.alerts, where, MAX_ALERTS)
     return context.page(
         "event.html",

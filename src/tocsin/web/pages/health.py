@@ -18,6 +18,11 @@ COUNTERS = (
     ("tocsin_ingest_spool_pending_bytes", "bytes that wait to be written"),
     ("tocsin_detect_events_total", "events evaluated"),
     ("tocsin_detect_lag_posts", "posts not evaluated yet"),
+    ("tocsin_detect_hidden_total", "alerts hidden by silences and suppression"),
+    (
+        "tocsin_detect_suppress_evictions",
+        "kinds of alerts that suppression forgot for want of room",
+    ),
     ("tocsin_detect_lost_posts_total", "posts that could not be read any more"),
     ("tocsin_detect_quarantined_total", "events set aside"),
     ("tocsin_detect_rules", "rules in force"),

@@ -1,6 +1,7 @@
 """Rules: which are in force, how often they fire, whether they can; one rule with its text."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -38,7 +39,8 @@ PARAMETERS = (
 class RuleRow:
     """A rule with what is known of it; `share` is its part of all alerts of seven days.
 
-    `day` and `week` are None where they could not be counted in time.
+    `day` and `week` are None where they could not be counted in time. `hidden` counts alerts that
+    suppression or silences have hidden so far.
     """
 
     rule: RuleRef
@@ -47,6 +49,7 @@ class RuleRow:
     day: int | None
     week: int | None
     share: float | None
+    hidden: int = 0
 
 
 COLUMNS = (
@@ -60,6 +63,7 @@ COLUMNS = (
     Column("alerts_24h", "Alerts in 24 hours", lambda row: row.day, "integer"),
     Column("alerts_7d", "Alerts in 7 days", lambda row: row.week, "integer"),
     Column("share_7d", "Part of all alerts in 7 days", lambda row: row.share, "number"),
+    Column("hidden", "Alerts hidden so far", lambda row: row.hidden, "integer"),
     Column("firing", "Can fire", lambda row: row.firing.state),
     Column("why", "Why not", lambda row: row.firing.why),
 )
@@ -75,12 +79,16 @@ async def rule_table(context: Context) -> Table:
 async def all_rules(context: Context) -> list[RuleRow]:
     """Return every rule in force with what is known of it."""
     bench = context.site.workbench
-    rules, firing, day, week = await asyncio.gather(
+    rules, firing, day, week, hidden = await asyncio.gather(
         context.read(bench.rules),
         _firing(context),
         _hits(context, _DAY),
         _hits(context, SPARK_DAYS * _DAY),
+        context.read(context.site.silences.hidden),
     )
+    hidden_by_rule: Counter[str] = Counter()
+    for one in hidden:
+        hidden_by_rule[one.rule_id] += one.count
     total = sum(week.values()) if week else 0
     return [
         RuleRow(
@@ -90,6 +98,7 @@ async def all_rules(context: Context) -> list[RuleRow]:
             day=None if day is None else day.get(rule.id, 0),
             week=None if week is None else week.get(rule.id, 0),
             share=round(week.get(rule.id, 0) / total, 3) if week and total else None,
+            hidden=hidden_by_rule[rule.id],
         )
         for rule in rules
     ]

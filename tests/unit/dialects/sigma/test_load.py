@@ -172,7 +172,7 @@ BROKEN = [
     "title: T\n",
     "[1, 2]\n",
     "text\n",
-    "correlation: {type: event_count}\n",
+    "title: T\ncorrelation: {type: event_count, rules: [x], timespan: 1m, condition: {gte: 2}}\n",
     HEAD + "detection: {s: {verb: get}, condition: nope}\n",
     HEAD + "detection: {s: {'verb|re': 5}, condition: s}\n",
     HEAD + "detection: {s: {verb: get}, condition: 5}\n",

@@ -1,0 +1,1 @@
+"""Rules about several events: counts, sequences, first times. Bounded state in event time."""
