@@ -143,7 +143,8 @@ def contradictions(
         if states[rule.id] == "never" and rule.id in fired:
             yield f"{rule.title}: never, fired {fired[rule.id]} times"
     for attack in ATTACKS:
-        named = [rule for rule in rules if attack.id in rule.catalogue]
+        # A first time is told after days of learning.
+        named = [rule for rule in rules if attack.id in rule.catalogue and rule.first_seen is None]
         full = [rule.title for rule in named if states[rule.id] == "full"]
         if full and not any(rule.id in fired for rule in named):
             yield f"{attack.id}: did not fire, though these see all: {', '.join(full)}"

@@ -12,7 +12,7 @@ import re
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, get_args, get_origin, get_type_hints
 from unittest.mock import Mock
 
 import msgspec
@@ -22,11 +22,12 @@ from prometheus_client import CollectorRegistry
 
 import tocsin
 from tocsin.cli import app
+from tocsin.dialects.loaded import Loaded
 from tocsin.model.alert import SEVERITIES
 from tocsin.normalize.fields import AUDIT
 from tocsin.notify import NOTIFIERS, Sender
 from tocsin.notify.sample import sample_alert
-from tocsin.rules.ir import Rule
+from tocsin.rules.ir import Grade, Rule
 from tocsin.runtime.config import Config, load_config
 from tocsin.runtime.grouping import GroupingMetrics
 from tocsin.runtime.health import _Processes
@@ -36,6 +37,9 @@ from tocsin.runtime.rules import content_folder, load_rules
 from tocsin.runtime.ruletest import run_tests, sidecar
 from tocsin.runtime.watchmetrics import WatchMetrics
 from tocsin.web.metrics import WebMetrics
+
+if TYPE_CHECKING:
+    from tocsin.rules.correlation import Correlation
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -288,7 +292,7 @@ def test_every_folder_of_rules_is_named() -> None:
 
 
 def test_the_catalogue_is_fresh() -> None:
-    text = catalogue(load_rules([]).rules)
+    text = catalogue(load_rules([], grades=get_args(Grade)))
     if os.environ.get("TOCSIN_UPDATE_DOCS"):
         CATALOGUE.write_text(text)
     assert read(CATALOGUE) == text, "TOCSIN_UPDATE_DOCS=1 writes it anew"
@@ -307,24 +311,29 @@ def test_the_configuration_schema_is_fresh() -> None:
     assert read(SCHEMA) == text, "TOCSIN_UPDATE_DOCS=1 writes it anew"
 
 
-def catalogue(rules: list[Rule]) -> str:
+def catalogue(loaded: Loaded) -> str:
     """Return the page that lists what ships, by folder and severity."""
-    folders: dict[str, list[Rule]] = {}
-    for rule in rules:
+    folders: dict[str, list[Rule | Correlation]] = {}
+    shown: list[Rule | Correlation] = [rule for rule in loaded.rules if not rule.silent]
+    for rule in [*shown, *loaded.correlations]:
         folders.setdefault(Path(rule.at.path).parent.name, []).append(rule)
     lines = [
         "# Rule catalogue",
         "",
         "The rules that ship with Tocsin, by the tactic of their folder. `tocsin rules show ID` "
-        "shows one; the start of the id is enough.",
+        "shows one; the start of the id is enough. Those of grade `extended` are in force only "
+        "where [`grades`](configuration.md) names it. `needs` is the least audit level at which "
+        "a rule works in full.",
         "",
         "Written by [tests/unit/test_docs.py](../tests/unit/test_docs.py); do not edit.",
     ]
     for folder, members in sorted(folders.items()):
-        lines += ["", f"## {folder}", "", "| severity | rule | ATT&CK | id |", "|---|---|---|---|"]
+        lines += ["", f"## {folder}", ""]
+        lines += ["| severity | rule | grade | needs | ATT&CK | id |", "|---|---|---|---|---|---|"]
         members.sort(key=lambda rule: (-SEVERITIES.index(rule.severity), rule.title))
         for rule in members:
             attack = ", ".join(technique.technique for technique in rule.attack)
             link = f"[{rule.title}](../src/tocsin/content/{rule.at.path})"
-            lines.append(f"| {rule.severity} | {link} | {attack} | `{rule.id[:8]}` |")
+            cells = (rule.severity, link, rule.grade, rule.needs or "", attack, f"`{rule.id[:8]}`")
+            lines.append(f"| {' | '.join(cells)} |")
     return "\n".join([*lines, ""])
