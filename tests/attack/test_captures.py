@@ -151,6 +151,7 @@ def test_alerts_are_those_expected(name: str) -> None:
     assert found == json.loads(path.read_text())
 
 
+@pytest.mark.timeout(60)
 @pytest.mark.parametrize("name", NAMES)
 def test_compiled_rules_mean_what_the_reference_says(name: str) -> None:
     rules = RuleSet(load_rules([]).rules, AUDIT)

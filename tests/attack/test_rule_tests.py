@@ -156,6 +156,7 @@ def test_rules_load_without_a_word() -> None:
     assert loaded.skipped == 0
 
 
+@pytest.mark.timeout(120)
 def test_all_tests_pass() -> None:
     report = run_tests([RULES])
     assert [str(fault) for fault in (*report.faults, *report.failures)] == []

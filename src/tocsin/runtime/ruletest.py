@@ -148,8 +148,9 @@ def _run_file(rule_file: Path, sets: Sets, report: TestReport) -> None:
     loaded = load_rules([rule_file], sets, builtin=False, grades=get_args(Grade))
     if loaded.faults:
         raise LoadError(loaded.faults)
+    pipelines = _pipelines(loaded)
     for at, case in read_cases(tests):
-        problem = problem_of(case, loaded, tests.parent, at)
+        problem = _problem(case, next(pipelines), tests.parent, at)
         if problem is None:
             report.passed += 1
         else:
@@ -182,13 +183,23 @@ def _case(value: object, at: Location) -> Case:
         raise LoadError([Fault(str(error), at)]) from error
 
 
-def problem_of(case: Case, loaded: Loaded, folder: Path, at: Location) -> str | None:
+def _pipelines(loaded: Loaded) -> Iterator[Pipeline]:
+    """Yield a pipeline for each case: the same one, unless the rules remember events."""
+    remember = loaded.correlations or any(rule.first_seen for rule in loaded.rules)
+    one = Pipeline(loaded.rules, correlations=loaded.correlations)
+    while True:
+        yield one
+        if remember:
+            one = Pipeline(loaded.rules, correlations=loaded.correlations)
+
+
+def _problem(case: Case, pipeline: Pipeline, folder: Path, at: Location) -> str | None:
     """Return what is wrong with the alerts that a case raises, None when all is well."""
-    pipeline = Pipeline(loaded.rules, correlations=loaded.correlations)
     outcome = pipeline.process(b"\n".join(case_lines(case, folder, at)), _CLUSTER)
     if outcome.rejects:
         return f"the event cannot be read: {outcome.rejects[0].reason}"
-    own = {rule.id for rule in loaded.rules} | {one.id for one in loaded.correlations}
+    engine = pipeline.engine
+    own = {rule.id for rule in engine.rules} | {one.id for one in engine.correlations}
     return _difference(case.expected, [one for one in outcome.alerts if one.rule.id in own])
 
 
