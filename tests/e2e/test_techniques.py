@@ -190,9 +190,12 @@ def test_pods_that_come_and_go_are_told(site: Site) -> None:
     assert {alert.target.name for alert in alerts} == {"plain"}
 
 
+WHOLE = ("--json", "--severity", "info", "--hidden", "with", "--limit", "100000")
+
+
 def test_command_shows_what_is_stored(site: Site) -> None:
     site.settle()
-    output = site.tocsin.show_alerts("--json", "--severity", "info", "--limit", "100000")
+    output = site.tocsin.show_alerts(*WHOLE)
     printed = [json.loads(line)["id"] for line in output.splitlines()]
     stored = [one.alert.id for one in site.tocsin.alerts()]
     assert set(stored) <= set(printed)
