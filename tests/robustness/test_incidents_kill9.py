@@ -8,11 +8,14 @@ from pathlib import Path
 import pytest
 
 from tests.robustness.harness import CLUSTER, Tocsin, running
+from tocsin.detect.suppress import Suppression
 from tocsin.model.incident import IncidentFilter
+from tocsin.runtime.config import load_config
 from tocsin.runtime.grouping import Grouping, shared_identities
+from tocsin.runtime.hiding import hidden, suppressions
 from tocsin.runtime.pipeline import Pipeline
 from tocsin.runtime.recording import bodies
-from tocsin.runtime.rules import load_rules, named_sets
+from tocsin.runtime.rules import named_sets, rules_in_force
 from tocsin.store.sqlite import SqliteStore, own_store
 
 RECORDING = "full-policy"
@@ -68,17 +71,21 @@ def told(store: SqliteStore) -> list[Told]:
     assert set(above) == {
         stored.alert.id
         for stored in store.follow(0, 100_000)
-        if stored.alert.rule.severity != "info"
+        if stored.alert.rule.severity != "info" and stored.hidden_by is None
     }
     return sorted(shown, key=lambda one: one[1])
 
 
 def undisturbed(path: Path, sent: list[bytes]) -> list[Told]:
     """Return what comes of the same events when nothing happens to the detector."""
-    pipeline = Pipeline(load_rules([]).rules)
+    loaded = rules_in_force(load_config(None, {}, path.parent))
+    pipeline = Pipeline(loaded.rules, correlations=loaded.correlations)
+    suppression = Suppression(suppressions(loaded.rules, loaded.correlations, {}))
     with own_store(path, {}, 1000.0) as store:
         for number, body in enumerate(sent, start=1):
-            store.record(pipeline.process(body, CLUSTER).alerts, {"detector": number}, 1000.0)
+            alerts = pipeline.process(body, CLUSTER).alerts
+            marks = hidden(store, suppression, alerts, (), 1000.0)
+            store.record(alerts, {"detector": number}, 1000.0, hidden=marks)
         grouping = Grouping(store, shared_identities(named_sets({})))
         while grouping.step(1000.0):
             pass

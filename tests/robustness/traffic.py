@@ -86,7 +86,8 @@ class Oracle:
     """Tells which alerts a body must give, by the same code without processes around it."""
 
     def __init__(self, rules: Path, *, builtin: bool = False) -> None:
-        self._pipeline = Pipeline(load_rules([rules], builtin=builtin).rules)
+        loaded = load_rules([rules], builtin=builtin)
+        self._pipeline = Pipeline(loaded.rules, correlations=loaded.correlations)
 
     def alerts(self, bodies: Iterable[bytes]) -> dict[str, Alert]:
         """Return the alerts of some bodies by id."""
