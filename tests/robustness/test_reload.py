@@ -82,8 +82,10 @@ def test_r15_reload_under_load(tmp_path: Path) -> None:
                     tocsin.wait_for(lambda: faults(tocsin) > 0, "the fault is not shown")
                     assert "changing.yml" in tocsin.shown()
                     assert tocsin.readyz()["ready"]
+                elif is_faulty(version - 1):
+                    # Else the next fault could be taken for shown when it is this one.
+                    tocsin.wait_for(lambda: faults(tocsin) == 0, "the fault is still shown")
                 await_posts(tocsin, history, 5)
-            tocsin.wait_for(lambda: faults(tocsin) == 0, "the fault is still shown")
         tocsin.drain()
         assert tocsin.stop()[0] == 0
         assert not tocsin.exits()
